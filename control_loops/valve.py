@@ -1,0 +1,39 @@
+"""The primary control valve: its parameters and the flow that an opening should give.
+
+Rule: an equal-percentage valve passes F_design * R^(y - 1) at the opening y (IEC 60534-2-4).
+"""
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le
+
+from control_loops.three_step import ThreeStep
+from core.parameters import parameters
+from core.point import Unit
+
+
+@parameters
+class Valve:
+    """The control valve of one circuit.
+
+    Attributes:
+        stroke_s: Time of a full stroke.
+        min_pct: Lowest opening in normal operation; trips and the source machine go below.
+        on_power_loss: Whether the actuator closes by itself without mains.
+        rangeability: R of the equal-percentage characteristic.
+        three_step: The motor is driven by a raise and a lower contact; without it the valve takes a
+            position.
+        authority: Pressure drop over the open valve as a share of the whole primary side's.
+    """
+
+    stroke_s: Annotated[float, Unit.SECOND, Gt(0)] = 90.0
+    min_pct: Annotated[float, Unit.PERCENT, Ge(0), Le(50)] = 5.0
+    on_power_loss: Literal["closes", "stays"] = "stays"
+    rangeability: Annotated[float, Gt(1), Le(200)] = 50.0
+    authority: Annotated[float, Gt(0), Le(1)] = 0.6
+    three_step: ThreeStep | None = None
+
+
+def expected_flow_m3h(*, opening_pct: float, design_m3h: float, rangeability: float) -> float:
+    """Return the primary flow in m³/h at design differential pressure; NaN if the opening is."""
+    return design_m3h * float(rangeability ** (opening_pct / 100.0 - 1.0))

@@ -1,0 +1,323 @@
+"""One circuit in one scan: its protection, its pumps and its valve, each with who holds it and why.
+
+Rule: every output ends in a claim that names its holder; whatever does not rule is tracked, so that
+a change of holder never makes a step.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import isnan, nan
+from typing import NamedTuple
+
+from control_loops.forward import ForwardState, Primary, forward_step, gains_at
+from control_loops.frost import FrostFacts, FrostMove, FrostState, frost_step
+from control_loops.interlock import InterlockState, StationFacts, Trip, interlock_step
+from control_loops.makeup import MakeUpMove
+from control_loops.pid import Gains, PidState, PidTerms, guard, reset_from, retune, track
+from control_loops.pumps import PumpMove
+from controller.arbiter import Claim, Holder, arbitrate
+from controller.claims import Scan, manual_claim, not_ours, ruling, towards
+from controller.contacts import move_contacts, opening_pct
+from controller.plan import CircuitPlan
+from controller.setpoint import Setpoint, SetpointChain
+from controller.speeds import any_proven, circulate, make_up, pump_facts
+from controller.state import CircuitState, Tuning
+from controller.tuning import overruled, tune_step
+from controller.watched import Doings, watch_loops
+from core.image import ProcessImage
+from core.point import Quality, Tag
+
+# A positioner that is this close has arrived: position noise, backlash, and a stroke under way.
+_ARRIVED_PCT = 6.0
+_NO_MOVE_PCT = 5.0
+# The PLC keeps its curve as 32-bit floats; a tenth of a kelvin is what an engineer can see.
+_SAME_C = 0.05
+# What its own device doubts may be off by much: the loop follows it half as hard.
+_UNCERTAIN_GAIN = 0.5
+_NO_TERMS = PidTerms(0.0, 0.0, 0.0, 0.0, 0.0, "")
+_PWR_OK, _ESTOP, _LOC_REM, _GAS = Tag("PWR_OK"), Tag("ESTOP"), Tag("LOC_REM"), Tag("GAS")
+_T1G, _P1G, _P1H, _F1 = Tag("T1g"), Tag("P1g"), Tag("P1h"), Tag("F1")
+_KPA_PER_MPA = 1000.0
+_B_FLOW_OK, _B_P_OK = Tag("B_flow_ok"), Tag("B_P_ok")
+
+
+class CircuitResult(NamedTuple):
+    """What one circuit decided: who holds each output, which pulses to send, and the next state.
+
+    `timed` says for how many seconds a contact is closed. `fallback_differs` is 1 where the PLC
+    holds another curve as its own, and NaN where that is not known.
+    """
+
+    plan: CircuitPlan
+    chain: SetpointChain
+    held: Mapping[Tag, Claim]
+    pulses: tuple[Tag, ...]
+    timed: Mapping[Tag, float]
+    state: CircuitState
+    terms: PidTerms
+    measured_c: float
+    position_pct: float
+    pumps: PumpMove
+    makeup: MakeUpMove
+    trips: tuple[Trip, ...]
+    is_not_moving: bool
+    fallback_differs: float
+
+
+class Supply(NamedTuple):
+    """The supply temperature that the loop acts on, °C, and what its quality leaves of the gain."""
+
+    measured_c: float
+    gain_share: float
+
+
+def circuit_step(
+    plan: CircuitPlan, state: CircuitState, setpoint: Setpoint, scan: Scan
+) -> CircuitResult:
+    """Return what one circuit does in this scan.
+
+    Args:
+        plan: The circuit.
+        state: Its state after the previous scan.
+        setpoint: How its setpoint came about.
+        scan: What all circuits of the station share.
+    """
+    image, chain, supply = scan.image, setpoint.chain, _supply(plan, scan.image)
+    seen, makeup_seen = pump_facts(image, plan.pumps), pump_facts(image, plan.makeup_pumps)
+    proven = any_proven(seen)
+    trips, interlock, frost, frost_state = _protect(plan, state, scan, proven=proven)
+    pumps, speed, pump_state = circulate(plan, state, seen, trips, scan)
+    makeup, makeup_speed, makeup_state = make_up(plan, state, makeup_seen, trips, scan)
+    forward = _look_ahead(plan, state, chain, scan)
+    trip = ruling(trips, "valve")
+    position_pct = opening_pct(plan, state, image)
+    valve, pid, terms, tune = _valve(plan, state, chain, supply, scan, forward, trip, frost)
+    timed, motor = move_contacts(plan, state, valve, scan)
+    did = Doings(chain, valve, terms, speed, pumps, makeup_speed, makeup)
+    differs = _fallback_differs(plan, image)
+    return CircuitResult(
+        plan=plan,
+        chain=chain,
+        held={plan.valve: valve, plan.pump_speed: speed, plan.makeup_speed: makeup_speed},
+        timed=timed,
+        pulses=(*pumps.start, *pumps.stop, *makeup.start, *makeup.stop) if scan.is_ours else (),
+        state=CircuitState(
+            pid=pid,
+            limit=setpoint.limit,
+            weather=setpoint.weather,
+            trim=setpoint.trim,
+            forward=forward,
+            gain=plan.gains.gain * forward.gain_share * supply.gain_share,
+            gain_share=supply.gain_share,
+            pumps=pump_state,
+            makeup=makeup_state,
+            interlock=interlock,
+            frost=frost_state,
+            setpoint_c=chain.setpoint_c,
+            recorded_c=state.recorded_c if isnan(chain.setpoint_c) else round(chain.setpoint_c, 1),
+            valve_pct=nan if valve.value is None else valve.value,
+            motor=motor,
+            tune=tune,
+            watch=watch_loops(plan, state.watch, did, scan),
+            is_fallback_confirmed=state.is_fallback_confirmed or differs == 0.0,
+        ),
+        terms=terms,
+        measured_c=supply.measured_c,
+        position_pct=position_pct,
+        pumps=pumps,
+        makeup=makeup,
+        trips=trips,
+        is_not_moving=scan.is_ours and abs(state.valve_pct - position_pct) > _NO_MOVE_PCT,
+        fallback_differs=differs,
+    )
+
+
+def _supply(plan: CircuitPlan, image: ProcessImage) -> Supply:
+    """Return the supply temperature as the circuit takes it; NaN where it may not be taken."""
+    measured_c = image.value(plan.t2g)
+    if plan.config.pid.on_uncertain == "hold" or not isnan(measured_c):
+        return Supply(measured_c, 1.0)
+    sample = image[plan.t2g]
+    is_taken = sample.quality is Quality.SUBSTITUTED
+    return Supply(sample.value, _UNCERTAIN_GAIN) if is_taken else Supply(nan, 1.0)
+
+
+def _protect(
+    plan: CircuitPlan, state: CircuitState, scan: Scan, *, proven: bool | None
+) -> tuple[tuple[Trip, ...], InterlockState, FrostMove, FrostState]:
+    """Return the trips and what frost wants, each with its next state."""
+    value, config = scan.image.value, plan.config
+    trips, interlock = interlock_step(
+        config.protection,
+        state.interlock,
+        _facts(plan, state, scan, proven=proven),
+        dt_s=scan.dt_s,
+    )
+    frost, frost_state = frost_step(
+        config.frost,
+        state.frost,
+        FrostFacts(value(plan.t2h), value(plan.room), scan.outdoor_c, proven),
+        dt_s=scan.dt_s,
+    )
+    return trips, interlock, frost, frost_state
+
+
+def _look_ahead(
+    plan: CircuitPlan, state: CircuitState, chain: SetpointChain, scan: Scan
+) -> ForwardState:
+    """Return what the primary asks of the valve; nothing without a data sheet."""
+    if plan.forward is None:
+        return state.forward
+    value = scan.image.value
+    dp_kpa = _KPA_PER_MPA * (value(_P1G) - value(_P1H))
+    seen = Primary(value(_T1G), value(plan.t2h), dp_kpa, value(_F1))
+    return forward_step(
+        plan.forward, state.forward, setpoint_c=chain.setpoint_c, seen=seen, dt_s=scan.dt_s
+    )
+
+
+def _valve(
+    plan: CircuitPlan,
+    state: CircuitState,
+    chain: SetpointChain,
+    supply: Supply,
+    scan: Scan,
+    forward: ForwardState,
+    trip: Trip | None,
+    frost: FrostMove,
+) -> tuple[Claim, PidState, PidTerms, Tuning]:
+    """Return who holds the valve, the loop's next state and terms, and its autotune."""
+    gains, before = _gains(plan, state, chain, supply, forward)
+    setpoint_c, measured_c = chain.setpoint_c, supply.measured_c
+    position_pct = opening_pct(plan, state, scan.image)
+    present_pct = position_pct if isnan(state.valve_pct) else state.valve_pct
+    bumps, tune = tune_step(plan, state, chain, forward, present_pct, scan)
+    if not scan.is_ours:
+        claim = not_ours(scan, round(position_pct, 2), "takes over at the valve's position")
+        if isnan(position_pct):
+            return claim, before, _NO_TERMS, tune
+        return claim, _tracked(gains, chain, forward, measured_c, position_pct), _NO_TERMS, tune
+    step = guard(
+        gains,
+        before,
+        on_bad=plan.on_bad,
+        setpoint=setpoint_c,
+        measured=measured_c,
+        feedforward=forward.output_pct,
+        external_reset=reset_from(position_pct, commanded=before.output, tolerance=_ARRIVED_PCT),
+        dt_s=scan.dt_s,
+    )
+    if step.terms.limited_by == "hold":
+        loop = Claim(Holder.HOLD, None, f"{plan.t2g} cannot be trusted: the valve holds")
+    else:
+        loop = Claim(Holder.LOOP, round(step.output, 2), f"{plan.t2g} {chain.why}")
+    most_pct = gains.rate_per_s * scan.dt_s
+    manual = manual_claim(scan, plan.t2g, present_pct, gains.rate_per_s)
+    wanted = arbitrate([loop, *_source_claim(scan, present_pct, most_pct), *manual, *bumps])
+    warmed = _with_frost(wanted, frost, present_pct, most_pct)
+    winner = _after_trip(warmed, trip, present_pct, scan.dt_s)
+    tune = overruled(tune, bumps, winner)
+    if winner is loop:
+        return loop, step.state, step.terms, tune
+    output = present_pct if winner.value is None else winner.value
+    if wanted is loop:
+        # Frost and interlocks only bound the loop: its integral follows what they leave of it.
+        return winner, step.state._replace(output=output), step.terms, tune
+    return winner, _tracked(gains, chain, forward, measured_c, output), step.terms, tune
+
+
+def _gains(
+    plan: CircuitPlan,
+    state: CircuitState,
+    chain: SetpointChain,
+    supply: Supply,
+    forward: ForwardState,
+) -> tuple[Gains, PidState]:
+    """Return the gains that fit the opening, and the loop's state moved over to them."""
+    gains = gains_at(plan.gains, forward.gain_share * supply.gain_share)
+    if supply.gain_share != state.gain_share:
+        # It comes from elsewhere now: what it jumps by is nothing that the plant did.
+        return gains, _tracked(gains, chain, forward, supply.measured_c, state.pid.output)
+    # Whatever changed it, the opening or the configuration: the valve does not feel it.
+    if state.gain == gains.gain or isnan(state.gain):
+        return gains, state.pid
+    return gains, retune(replace(gains, gain=state.gain), gains, state.pid)
+
+
+def _tracked(
+    gains: Gains, chain: SetpointChain, forward: ForwardState, measured_c: float, output: float
+) -> PidState:
+    return track(
+        gains,
+        output=output,
+        setpoint=chain.setpoint_c,
+        measured=measured_c,
+        feedforward=forward.output_pct,
+    )
+
+
+def _with_frost(winner: Claim, frost: FrostMove, present_pct: float, most_pct: float) -> Claim:
+    """Return the claim that frost leaves of the winner's: it opens a valve and never closes one."""
+    below_pct = present_pct if winner.value is None else winner.value
+    if not frost.valve_min_pct > below_pct:
+        return winner
+    # No faster than the loop: cold plates take hot water badly.
+    least_pct = towards(frost.valve_min_pct, present_pct, most_pct)
+    return Claim(Holder.FROST, max(below_pct, least_pct), frost.why)
+
+
+def _after_trip(winner: Claim, trip: Trip | None, present_pct: float, dt_s: float) -> Claim:
+    """Return the claim that an interlock leaves of the winner's."""
+    if trip is None or trip.action == "none":
+        return winner
+    why = f"{trip.interlock}: {trip.why}"
+    if trip.action in {"close", "stop"}:
+        return Claim(Holder.TRIP, 0.0, why)
+    if winner.value is None:
+        return winner
+    if trip.action == "hold":
+        most_pct = max(present_pct, trip.limit)
+    else:
+        most_pct = present_pct + trip.limit * dt_s
+    return Claim(Holder.TRIP, most_pct, why) if winner.value > most_pct else winner
+
+
+def _source_claim(scan: Scan, present_pct: float, most_pct: float) -> list[Claim]:
+    """Return what the source machine wants of the valve; what must close at once is a trip."""
+    source = scan.source
+    if source.valve == "regulate":
+        return []
+    wanted_pct = towards(source.valve_pct, present_pct, most_pct)
+    return [Claim(Holder.SOURCE, wanted_pct, source.why or "source")]
+
+
+def _facts(
+    plan: CircuitPlan, state: CircuitState, scan: Scan, *, proven: bool | None
+) -> StationFacts:
+    value, flag, makeup = scan.image.value, scan.image.flag, plan.makeup
+    return StationFacts(
+        t2g_c=_supply(plan, scan.image).measured_c,
+        p2h_mpa=value(plan.p2h),
+        tank_m=value(plan.tank),
+        stop_mpa=makeup.stop_mpa,
+        relief_mpa=makeup.relief_mpa,
+        tank_stop_m=makeup.tank_stop_m,
+        tank_start_m=makeup.tank_start_m,
+        is_pump_proven=proven,
+        are_pumps_failed=all(pump.is_failed for pump in state.pumps.pumps.pumps),
+        is_primary_cold=scan.source.is_primary_cold,
+        is_power_ok=flag(_PWR_OK),
+        is_linked=scan.is_linked,
+        is_stopped=flag(_ESTOP),
+        is_remote=flag(_LOC_REM),
+        is_boiler_flow_ok=flag(_B_FLOW_OK),
+        is_boiler_pressure_ok=flag(_B_P_OK),
+        is_gas=flag(_GAS),
+    )
+
+
+def _fallback_differs(plan: CircuitPlan, image: ProcessImage) -> float:
+    """Return 1 where the PLC holds another curve as its own, 0 where ours, NaN if not known."""
+    held_c = image.usable(plan.fallback_pick)
+    off_c = [abs(held - wanted) for held, (_, wanted) in zip(held_c, plan.fallback, strict=True)]
+    return nan if isnan(sum(off_c)) else float(max(off_c) > _SAME_C)

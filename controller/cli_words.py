@@ -1,0 +1,30 @@
+"""What several files of the `heatd` command share: arguments, kinds of answer, how to give up.
+
+Rule: it loads nothing that is slow, for every --help waits for it.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+
+class Output(StrEnum):
+    """How a command answers."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+Directory = Annotated[
+    Path, typer.Argument(exists=True, file_okay=False, help="Directory of the configuration.")
+]
+OutputAs = Annotated[Output, typer.Option("--output", "-o", help="text, or json for programs.")]
+
+
+def complain(*lines: str) -> NoReturn:
+    """Say what is wrong on stderr and end with 1."""
+    for line in lines:
+        typer.echo(line, err=True)
+    raise typer.Exit(1)

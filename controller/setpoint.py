@@ -1,0 +1,256 @@
+"""From the outdoor temperature to a circuit's supply setpoint, with every step kept for people.
+
+Rule: curve, then schedule, then rooms, then offset, then limits, then ramp; the chain says what
+each of them did.
+"""
+
+from math import isnan
+from typing import NamedTuple
+
+from control_loops.heating_curve import supply_c
+from control_loops.limits import LimitFacts, LimitState, Ruling, supply_limit
+from control_loops.outdoor import OutdoorChoice
+from control_loops.room_trim import Frozen, TrimFacts, TrimMove, TrimState, trim_step
+from control_loops.rooms import NO_ROOMS, RobustRooms, robust_rooms
+from control_loops.schedule import NO_SHIFT, ScheduleShift, schedule_shift
+from control_loops.shaping import ramp
+from control_loops.weather import Felt, WeatherFacts, WeatherState, felt_step
+from controller.holidays import CHINA, working_days
+from controller.outdoors import Sky
+from controller.plan import CircuitPlan, StationPlan
+from controller.state import CircuitState, OperatorValues, StationState
+from core.image import ProcessImage
+from core.point import Tag
+from core.rooms import room_readings
+
+_TOLD_K = 0.05
+# Half a kelvin above the lowest that a room may have, nobody is set back.
+_COLD_ROOMS_K = 0.5
+_T1H, _F1, _Q1 = Tag("T1h"), Tag("F1"), Tag("Q1")
+
+
+class Setpoint(NamedTuple):
+    """A circuit's setpoint in one scan: how it came about, and what its makers remember."""
+
+    chain: "SetpointChain"
+    trim: TrimState
+    limit: LimitState
+    weather: WeatherState | None = None
+
+
+class SetpointFacts(NamedTuple):
+    """What a setpoint rests on besides the weather.
+
+    Attributes:
+        schedule: What the hour of the day takes from it or adds.
+        offset_k: What a person added to the curve.
+        limits: What the limiters look at.
+        rooms: What the flats say, and whether they may be listened to.
+        weather: What the circuit's terms of the weather look at; None where it has none.
+    """
+
+    schedule: ScheduleShift
+    offset_k: float
+    limits: LimitFacts
+    rooms: TrimFacts
+    weather: WeatherFacts | None = None
+
+
+class SetpointChain(NamedTuple):
+    """How a supply setpoint came about, in °C and K.
+
+    `wanted_c` is what the limits left of curve and offset, `ruling` the limit that rules, and
+    `setpoint_c` the setpoint after its ramp. `felt` is what the curve is asked with where that is
+    not the damped outdoor temperature.
+    """
+
+    outdoor: OutdoorChoice
+    curve_c: float
+    schedule: ScheduleShift
+    rooms: TrimMove
+    offset_k: float
+    wanted_c: float
+    ruling: Ruling
+    setpoint_c: float
+    felt: Felt | None = None
+
+    @property
+    def why(self) -> str:
+        """What made the setpoint, in few words."""
+        felt_c = self.outdoor.damped_c if self.felt is None else self.felt.outdoor_c
+        what = f"curve at {felt_c:.1f} °C ({self.outdoor.source})"
+        if self.schedule.why:
+            what += f", {self.schedule.why} {self.schedule.shift_k:+.1f} K"
+        if abs(self.rooms.shift_k) >= _TOLD_K:
+            what += f", rooms {self.rooms.shift_k:+.1f} K"
+        if self.offset_k:
+            what += f", offset {self.offset_k:+.1f} K"
+        return f"{what}, limited by {self.ruling}" if self.ruling else what
+
+
+def station_setpoints(
+    plan: StationPlan,
+    image: ProcessImage,
+    state: StationState,
+    sky: Sky,
+    operator: OperatorValues,
+    *,
+    is_ours: bool,
+    dt_s: float,
+) -> list[Setpoint]:
+    """Return the setpoint of each circuit in this scan.
+
+    Args:
+        plan: The station.
+        image: Its inputs.
+        state: Its state after the previous scan.
+        sky: The weather of this scan.
+        operator: What people have set.
+        is_ours: Our setpoint rules, so what the rooms do is its doing.
+        dt_s: The time that this scan stands for, in s, > 0.
+    """
+    offsets = operator.offsets
+    frozen: Frozen = "not in control"
+    if is_ours:
+        frozen = "" if state.source.name == "NORMAL" else "source"
+    return [
+        setpoint_chain(
+            circuit,
+            before,
+            sky.outdoor,
+            setpoint_facts(
+                circuit,
+                before,
+                image,
+                sky,
+                offset_k=offsets[circuit.name].offset_k if circuit.name in offsets else 0.0,
+                frozen=frozen,
+            ),
+            dt_s=dt_s,
+        )
+        for circuit, before in zip(plan.circuits, state.circuits, strict=True)
+    ]
+
+
+def setpoint_chain(
+    plan: CircuitPlan,
+    state: CircuitState,
+    outdoor: OutdoorChoice,
+    facts: SetpointFacts,
+    *,
+    dt_s: float,
+) -> Setpoint:
+    """Return the chain of this scan with the next states of trim and limiter.
+
+    Args:
+        plan: The circuit.
+        state: Its state of the previous scan.
+        outdoor: The outdoor temperature of this scan.
+        facts: What else it rests on.
+        dt_s: Time since the previous scan, in s, > 0.
+    """
+    limits = plan.config.limits
+    felt, weather, felt_c = None, None, outdoor.damped_c
+    if plan.weather is not None and facts.weather is not None:
+        felt, weather = felt_step(
+            plan.weather,
+            state.weather,
+            facts.weather,
+            outdoor_c=outdoor.value_c,
+            damped_c=felt_c,
+            dt_s=dt_s,
+        )
+        felt_c = felt.outdoor_c
+    curve_c = supply_c(plan.config.curve, felt_c)
+    rooms, trim = trim_step(
+        plan.rooms.trim, plan.trim_gain, plan.rooms_target, state.trim, facts.rooms, dt_s
+    )
+    wanted_c, ruling, limit = supply_limit(
+        curve_c + facts.schedule.shift_k + rooms.shift_k + facts.offset_k,
+        limits=limits,
+        facts=facts.limits,
+        state=state.limit,
+        dt_s=dt_s,
+    )
+    rate = limits.ramp_k_per_h
+    setpoint_c = ramp(state.setpoint_c, wanted_c, up_per_h=rate, down_per_h=rate, dt_s=dt_s)
+    chain = SetpointChain(
+        outdoor, curve_c, facts.schedule, rooms, facts.offset_k, wanted_c, ruling, setpoint_c, felt
+    )
+    return Setpoint(chain, trim, limit, weather)
+
+
+def setpoint_facts(
+    plan: CircuitPlan,
+    state: CircuitState,
+    image: ProcessImage,
+    sky: Sky,
+    *,
+    offset_k: float,
+    frozen: Frozen,
+) -> SetpointFacts:
+    """Return what a circuit's setpoint rests on in this scan.
+
+    Args:
+        plan: The circuit.
+        state: Its state of the previous scan.
+        image: The station's inputs.
+        sky: The weather of this scan.
+        offset_k: What a person added to the curve, in K.
+        frozen: Why the flats may not be followed by anybody in this station; empty if they may.
+    """
+    value = image.value
+    schedule, outdoor = _schedule(plan, state, image, sky), sky.outdoor
+    return SetpointFacts(
+        schedule=schedule,
+        offset_k=offset_k,
+        limits=LimitFacts(outdoor.damped_c, value(_T1H), value(plan.t2h), value(_F1), value(_Q1)),
+        rooms=TrimFacts(
+            rooms_of(plan, image),
+            valve_pct=value(plan.position) if plan.has_position else state.motor.position_pct,
+            lowest_pct=plan.gains.low,
+            highest_pct=plan.gains.high,
+            # What the schedule takes from the rooms, their correction must not give back.
+            frozen=frozen or ("schedule" if schedule.shift_k else ""),
+        ),
+        weather=None if plan.weather is None else sky.facts(plan.weather, image, plan.in_sun),
+    )
+
+
+def _schedule(
+    plan: CircuitPlan,
+    state: CircuitState,
+    image: ProcessImage,
+    sky: Sky,
+) -> ScheduleShift:
+    if not plan.config.schedule:
+        return NO_SHIFT
+    local = image.taken_at.utc + CHINA
+    return schedule_shift(
+        plan.config.schedule,
+        local=local,
+        working=working_days(plan.holidays, local.date()),
+        outdoor_c=sky.outdoor.damped_c,
+        are_rooms_cold=state.trim.guard_c < plan.rooms_target.lowest_c + _COLD_ROOMS_K,
+        expected_c=sky.outlook.outdoor_c,
+    )
+
+
+def rooms_of(plan: CircuitPlan, image: ProcessImage) -> RobustRooms:
+    """Return what the circuit's flats say: each for itself, or their mean as the PLC gives it.
+
+    The mean of a PLC is taken as it is; without the number of flats the supply is never lowered.
+    """
+    rooms = plan.rooms
+    if plan.flats:
+        return robust_rooms(
+            room_readings(plan.flats, image),
+            max_age_s=rooms.max_age_s,
+            weights=rooms.weights,
+            trimming=rooms.trimming,
+        )
+    average = image[plan.rooms_avg]
+    if not average.is_usable or average.age_s > rooms.max_age_s:
+        return NO_ROOMS
+    count = image.value(plan.rooms_count)
+    return RobustRooms(average.value, image.value(plan.room), 0 if isnan(count) else int(count))

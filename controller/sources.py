@@ -1,0 +1,86 @@
+"""What the source machine of a station sees, gathered from its image.
+
+Rule: names only; what follows from them is decided in `control_loops.source`.
+"""
+
+from math import isnan, nan
+
+from control_loops.source import (
+    SourceFacts,
+    SourceState,
+    lost_permissives,
+    missing_permissives,
+)
+from controller.plan import StationPlan
+from core.image import ProcessImage
+from core.point import Tag
+
+T1G, T1H, P1G, P1H, F1 = Tag("T1g"), Tag("T1h"), Tag("P1g"), Tag("P1h"), Tag("F1")
+SRC_TRIP = Tag("SRC_trip")
+B_POWER, B_FLOW, B_TSUP, B_TRET = Tag("B_power"), Tag("B_flow"), Tag("B_Tsup"), Tag("B_Tret")
+B_FLOW_OK, B_LOCK = Tag("B_flow_ok"), Tag("B_lock")
+B_FAULT, B_FIRING = Tag("B_fault"), Tag("B_firing")
+
+
+def source_facts(
+    plan: StationPlan,
+    image: ProcessImage,
+    state: SourceState,
+    *,
+    valve_pct: float,
+    setpoint_c: float,
+    is_start_asked: bool,
+    is_stop_asked: bool,
+    is_heat_wanted: bool,
+) -> SourceFacts:
+    """Return the facts of this scan; the boiler serves the first circuit of the station.
+
+    The network is one for all circuits, so it is judged by the warmest return and by the valve that
+    stands widest open.
+    """
+    circuit = plan.circuits[0]
+    value, flag = image.value, image.flag
+    missing, lost = _permissives(plan, image, state, is_start_asked=is_start_asked)
+    return SourceFacts(
+        t1g_c=value(T1G),
+        t2g_c=value(circuit.t2g),
+        t2h_c=_highest([value(c.t2h) for c in plan.circuits]),
+        t2g_setpoint_c=setpoint_c,
+        p1g_mpa=value(P1G),
+        p1h_mpa=value(P1H),
+        f1_m3h=value(F1),
+        valve_pct=valve_pct,
+        is_tripped=flag(SRC_TRIP),
+        b_power_kw=value(B_POWER),
+        b_flow_m3h=value(B_FLOW),
+        b_tsup_c=value(B_TSUP),
+        b_tret_c=value(B_TRET),
+        is_b_flow_ok=flag(B_FLOW_OK),
+        is_b_locked=flag(B_LOCK),
+        is_b_faulted=flag(B_FAULT),
+        is_b_firing=flag(B_FIRING),
+        missing=missing,
+        lost=lost,
+        is_start_asked=is_start_asked,
+        is_stop_asked=is_stop_asked,
+        is_heat_wanted=is_heat_wanted,
+    )
+
+
+def _highest(values: list[float]) -> float:
+    """Return the highest of the usable values, NaN if there is none."""
+    return max([value for value in values if not isnan(value)], default=nan)
+
+
+def _permissives(
+    plan: StationPlan, image: ProcessImage, state: SourceState, *, is_start_asked: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what is missing and what is lost; nobody asks while the network heats."""
+    if plan.boiler is None or (state.name == "NORMAL" and not is_start_asked):
+        return (), ()
+
+    def bit(name: str) -> bool | None:
+        return image.flag(Tag(name))
+
+    names = plan.boiler.permissives
+    return missing_permissives(names, bit), lost_permissives(names, bit)

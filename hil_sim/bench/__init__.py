@@ -1,0 +1,1 @@
+"""The benchmark of the control: the same weeks, the same plant, several controllers, one bound."""

@@ -1,0 +1,56 @@
+"""The benchmark's result as a table for people.
+
+Rule: nothing is worked out here; what is printed stands in the result object too.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_COLUMNS = (
+    ("heat_above_clairvoyant_pct", "heat above bound %"),
+    ("degree_hours_below_19", "K·h < 19"),
+    ("degree_hours_above_22", "K·h > 22"),
+    ("valve_starts_per_day", "starts/d"),
+    ("valve_strokes_per_day", "strokes/d"),
+    ("supply_rmse_k", "RMSE K"),
+    ("supply_p95_k", "p95 K"),
+    ("primary_return_c", "T1h °C"),
+    ("room_min_c", "p10 min °C"),
+    ("room_mean_c", "mean °C"),
+    ("room_max_c", "max °C"),
+)
+
+
+_WIDTH = 150
+
+
+def print_control(result: Mapping[str, Any]) -> None:
+    """Print the result of one plant."""
+    out = Console()
+    if not out.is_terminal:
+        out = Console(width=_WIDTH)
+    table = Table(title=f"{result['plant']}, seed {result['seed']}")
+    table.add_column("week")
+    table.add_column("controller")
+    for _, title in _COLUMNS:
+        table.add_column(title, justify="right")
+    for week, controllers in [*result["weeks"].items(), ("mean", result["means"])]:
+        for controller, figures in controllers.items():
+            cells = [f"{figures[key]:.2f}" if key in figures else "—" for key, _ in _COLUMNS]
+            table.add_row(week, controller, *cells)
+        table.add_section()
+    out.print(table)
+    for controller, step in result["primary_step"].items():
+        out.print(
+            f"primary -20 K, {controller}: peak {step['drop_peak_k']:.1f} K, "
+            f"{step['drop_beyond_1k_min']:.1f} min beyond 1 K; on return "
+            f"{step['return_peak_k']:.1f} K, {step['return_beyond_1k_min']:.1f} min"
+        )
+    out.print(f"room offsets at equal comfort, K: {result['room_offset_k']}")
+    if result["anchor_share_pct"] is not None:
+        out.print(
+            f"excess of the shipped controller: {result['anchor_share_pct']} % of the anchor's"
+        )

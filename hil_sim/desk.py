@@ -1,0 +1,75 @@
+"""Simulated PLCs for every station of a configuration, at an engineer's desk.
+
+Rule: the ports are the configuration's own, so that a daemon with the same folder finds them.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack, closing
+from datetime import UTC, datetime
+
+from config.model import Site
+from core.clock import LoopClock
+from hil_sim.demo_plan import is_listening, port_of
+from hil_sim.doors import fault_door
+from hil_sim.plant.weather import SteadyWeather
+from hil_sim.scaled_loop import ScaledLoop
+from hil_sim.serve import make_station, open_bus, open_fault_door, scan_plc
+
+# A winter noon: the simulated day has no date of its own.
+_EPOCH = datetime(2026, 1, 12, 4, 0, tzinfo=UTC)
+_START_HOUR = 12.0
+
+
+class PortTaken(Exception):  # noqa: N818 - it reads as the claim it makes
+    """Another process listens where a simulated PLC should."""
+
+
+def serve_site(
+    site: Site, *, speed: float, outdoor_c: float, seed: int, say: Callable[[str], None]
+) -> None:
+    """Serve simulated PLCs until SIGINT or SIGTERM.
+
+    Args:
+        site: The configuration.
+        speed: Times real time, 1..60.
+        outdoor_c: Outdoor temperature, in °C.
+        seed: Of all chance.
+        say: Told what runs where.
+
+    Raises:
+        PortTaken: Somebody listens there already.
+    """
+    for station in site.stations:
+        port = port_of(next(iter(station.devices.values())))
+        if is_listening(port):
+            raise PortTaken(
+                f"port {port} of {station.station} is taken (by a running demo?): end that, or "
+                f"change the port in stations/{station.station}.yaml"
+            )
+    with closing(asyncio.SelectorEventLoop()) as machine:
+        origin_s = machine.time()
+    with asyncio.Runner(loop_factory=lambda: ScaledLoop(speed, origin_s)) as runner:
+        runner.run(_serve(site, outdoor_c, seed, say))
+
+
+async def _serve(site: Site, outdoor_c: float, seed: int, say: Callable[[str], None]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    clock = LoopClock(_EPOCH)
+    async with AsyncExitStack() as stack:
+        scans = []
+        for station in site.stations:
+            weather = SteadyWeather(outdoor_c)
+            made = make_station(station, weather=weather, seed=seed, start_hour=_START_HOUR)
+            await open_bus(stack, station, made.plc, clock)
+            await open_fault_door(stack, made, fault_door(station.station))
+            scans.append(asyncio.create_task(scan_plc(made.plc)))
+            device = next(iter(station.devices.values()))
+            say(f"{station.station}: {device.driver} on port {port_of(device)}")
+        say("serving; Ctrl-C ends it")
+        await stop.wait()
+        for scan in scans:
+            scan.cancel()

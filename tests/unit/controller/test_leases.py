@@ -1,0 +1,196 @@
+"""What people ask of a station, and that every value they set has an end."""
+
+import pytest
+
+from controller.arbiter import Holder
+from controller.leases import MANUAL_LEASE_S, OFFSET_LEASE_S
+from core.command import (
+    Acknowledge,
+    Command,
+    LoopMode,
+    SetMode,
+    SetOffset,
+    SetOutput,
+    StartSource,
+    StopSource,
+)
+from core.point import Quality, Tag
+from core.record import AlarmEvent, AlarmRecord, ModeRecord, OperatorAction
+from tests.unit.controller.conftest import Bench
+
+TOLD = {"station": "st-01", "who": "ann", "why": "a leak"}
+
+
+def man(loop: str = "T2g", lease_s: float = 0.0) -> SetMode:
+    return SetMode(**TOLD, loop=loop, mode=LoopMode.MAN, lease_s=lease_s)
+
+
+def auto(loop: str = "T2g") -> SetMode:
+    return SetMode(**TOLD, loop=loop, mode=LoopMode.AUTO)
+
+
+def offset(kelvin: float, lease_s: float = 0.0) -> SetOffset:
+    return SetOffset(**TOLD, circuit="main", offset_k=kelvin, lease_s=lease_s)
+
+
+def modes(bench: Bench, subject: str = "T2g") -> list[tuple[str, str, str]]:
+    return [
+        (record.old, record.new, record.why)
+        for record in bench.records
+        if isinstance(record, ModeRecord) and record.subject == subject
+    ]
+
+
+class TestManual:
+    def test_it_is_recorded_with_who_and_why_both_ways(self, ours):
+        ours.scan(man())
+        ours.scan(auto())
+        assert modes(ours) == [("auto", "man", "ann: a leak"), ("man", "auto", "ann: a leak")]
+
+    def test_without_a_lease_it_gets_the_usual_one(self, ours):
+        ours.scan(man())
+        assert ours.state.operator.manual["T2g"].left_s == MANUAL_LEASE_S
+
+    @pytest.mark.parametrize(("seconds", "is_held"), [(55.0, True), (60.0, False)])
+    def test_it_ends_with_its_lease(self, ours, seconds, is_held):
+        ours.scan(man(lease_s=60.0))
+        ours.scan_for(seconds)
+        assert ("T2g" in ours.state.operator.manual) is is_held
+        assert (modes(ours)[-1][2] == "the lease ended") is not is_held
+
+    def test_the_lease_runs_on_while_nobody_scans(self, ours):
+        ours.scan(man(lease_s=60.0))
+        ours.see(missed_s=3600.0)
+        ours.scan()
+        assert not ours.state.operator.manual
+
+    def test_it_is_renewed_without_a_second_record(self, ours):
+        ours.scan(man(lease_s=60.0))
+        ours.scan_for(30.0)
+        ours.scan(man(lease_s=60.0))
+        assert ours.state.operator.manual["T2g"].left_s == 60.0
+        assert len(modes(ours)) == 1
+
+    def test_a_value_puts_a_loop_into_manual_and_a_second_one_changes_it(self, ours):
+        ours.scan(SetOutput(**TOLD, loop="T2g", value=45.0))
+        ours.scan(SetOutput(**TOLD, loop="T2g", value=44.0))
+        assert ours.state.operator.manual["T2g"].value == 44.0
+        assert len(modes(ours)) == 1
+
+    def test_automatic_of_a_loop_that_is_in_automatic_changes_nothing(self, ours):
+        ours.scan(auto())
+        assert modes(ours) == []
+
+    @pytest.mark.parametrize(("loop", "held"), [("P2D", 43.0), ("P2h", 25.0), ("T2g", 40.0)])
+    def test_every_loop_stays_where_it_is(self, ours, loop, held):
+        ours.scan(man(loop))
+        assert ours.state.operator.manual[loop].value == pytest.approx(held, abs=0.6)
+
+    def test_an_output_that_nobody_can_see_is_refused_on_the_record(self, bench):
+        bench.spoil("CV1_U")
+        bench.scan(man())
+        assert not bench.state.operator.manual
+        refusals = [r for r in bench.records if isinstance(r, OperatorAction)]
+        assert [(r.who, r.outcome.partition(":")[0]) for r in refusals] == [("ann", "refused")]
+
+    def test_what_is_set_while_the_plc_commands_holds_once_control_is_ours(self, bench):
+        bench.scan(SetOutput(**TOLD, loop="T2g", value=43.0))
+        assert bench.last.held[Tag("CV1_SV")].holder is Holder.LOCAL
+        bench.take_over()
+        assert bench.last.held[Tag("CV1_SV")].value == 43.0
+
+
+class TestOffset:
+    def test_it_shifts_the_curve_at_the_ramp_of_the_setpoint(self, ours):
+        before_c = ours.last.circuits[0].chain.setpoint_c
+        ours.scan(offset(2.0))
+        ours.scan_for(360.0)
+        chain = ours.last.circuits[0].chain
+        assert chain.offset_k == 2.0
+        assert chain.wanted_c == pytest.approx(before_c + 2.0)
+        assert chain.setpoint_c == pytest.approx(before_c + 1.0, abs=0.05)  # 10 K/h for 6 min
+        assert "offset +2.0 K" in chain.why
+
+    @pytest.mark.parametrize(("seconds", "is_set"), [(55.0, True), (60.0, False)])
+    def test_it_ends_with_its_lease(self, ours, seconds, is_set):
+        ours.scan(offset(2.0, lease_s=60.0))
+        ours.scan_for(seconds)
+        assert ("main" in ours.state.operator.offsets) is is_set
+        assert bool(modes(ours, "main offset")) is not is_set
+
+    def test_without_a_lease_it_gets_the_usual_one(self, ours):
+        ours.scan(offset(2.0))
+        assert ours.state.operator.offsets["main"].left_s == OFFSET_LEASE_S
+
+    def test_zero_takes_it_away(self, ours):
+        ours.scan(offset(2.0))
+        ours.scan(offset(0.0))
+        assert ours.state.operator.offsets == {}
+
+
+class TestOtherCommands:
+    def test_an_alarm_is_acknowledged_with_who_and_why(self, ours):
+        ours.scan_for(15.0, FLOOD=1.0)
+        ours.scan(Acknowledge(**TOLD, alarm="flood"))
+        record = next(
+            r
+            for r in ours.records
+            if isinstance(r, AlarmRecord) and r.event is AlarmEvent.ACKNOWLEDGED
+        )
+        assert (record.alarm, record.who, record.why) == ("flood", "ann", "a leak")
+
+    def test_of_start_and_stop_in_one_scan_the_later_counts(self, ours):
+        start, stop = StartSource(**TOLD, source="gas1"), StopSource(**TOLD, source="gas1")
+        assert ours.scan(start, stop).source.name == "NORMAL"
+        assert ours.scan(stop, start).source.name == "START"
+
+    def test_commands_of_one_scan_are_taken_in_order(self, ours):
+        ours.scan(man(), SetOutput(**TOLD, loop="T2g", value=43.0), offset(1.0))
+        assert ours.state.operator.manual["T2g"].value == 43.0
+        assert ours.state.operator.offsets["main"].offset_k == 1.0
+
+    def test_a_command_that_no_station_knows_is_a_bug_and_says_so(self, ours):
+        with pytest.raises(TypeError, match="no station takes Command"):
+            ours.scan(Command(**TOLD))
+
+
+class TestTheEndOfALease:
+    def alarms(self, bench: Bench, name: str) -> list[AlarmEvent]:
+        return [r.event for r in bench.records if isinstance(r, AlarmRecord) and r.alarm == name]
+
+    @pytest.mark.parametrize(
+        ("command", "again", "alarm"),
+        [
+            (man("T2g", 1200.0), man("T2g", 1200.0), "lease_T2g"),
+            (man("P2D", 1200.0), man("P2D", 1200.0), "lease_P2D"),
+            (man("P2h", 1200.0), man("P2h", 1200.0), "lease_P2h"),
+            (offset(2.0, 1200.0), offset(2.0, 1200.0), "lease_offset"),
+        ],
+    )
+    def test_is_told_once_ten_minutes_before_and_a_renewal_clears_it(
+        self, ours, command, again, alarm
+    ):
+        ours.scan(command)
+        ours.scan_for(590.0)
+        assert self.alarms(ours, alarm) == []
+        ours.scan_for(200.0)
+        assert self.alarms(ours, alarm) == [AlarmEvent.RAISED]
+        ours.scan(again)
+        assert self.alarms(ours, alarm) == [AlarmEvent.RAISED, AlarmEvent.CLEARED]
+
+    def test_clears_its_alarm_too(self, ours):
+        ours.scan(man("T2g", 700.0))
+        ours.scan_for(800.0)
+        assert self.alarms(ours, "lease_T2g") == [AlarmEvent.RAISED, AlarmEvent.CLEARED]
+
+    @pytest.mark.parametrize("quality", [Quality.BAD, Quality.STALE])
+    def test_onto_a_sensor_that_cannot_be_trusted_holds_the_output(self, ours, quality):
+        ours.scan(man("T2g", 60.0))
+        ours.scan(SetOutput(**TOLD, loop="T2g", value=55.0, lease_s=60.0))
+        ours.scan_for(30.0)
+        held = ours.last.outputs.values["CV1_SV"]
+        ours.spoil("T2g", quality=quality)
+        ours.scan_for(60.0)
+        assert "T2g" not in ours.state.operator.manual
+        assert ours.values["CV1_SV"] == held == 55.0
+        assert ours.last.held["CV1_SV"].value in {None, held}
