@@ -33,7 +33,7 @@ class Read:
         function_code: Of the request and its reply.
         pdu: Function code and body of the request.
         size: Bytes of values in the reply.
-        is_proven: The device gave it when it was last asked.
+        is_proven: The device gave it when it was last asked, or then gave nothing at all.
     """
 
     __slots__ = ("_codec", "_slices", "function_code", "is_proven", "pdu", "request", "size")
@@ -201,7 +201,8 @@ class Plan:
         """Divide the blocks as before, and let none rest.
 
         A device that refuses everything says nothing about its map: it is starting, or its program
-        is being loaded, and is asked again as soon as any device that gives no data.
+        is being loaded, and is asked again as soon as any device that gives no data. It may come
+        back in the middle of a poll, so the first block that it then refuses is no mistake either.
 
         Args:
             known: The blocks as they were divided.
@@ -210,6 +211,8 @@ class Plan:
         if known != self.known:
             self._reads[:] = known
             self._due.clear()
+        for read in known:
+            read.is_proven = True
         self.refusals = {
             read: refusal for read, refusal in self.refusals.items() if refusal.code in keep
         }

@@ -252,6 +252,28 @@ def test_a_block_that_was_given_and_is_refused_once_is_asked_for_whole_with_the_
     play(scene())
 
 
+@pytest.mark.parametrize("code", [1, 2, 3])
+def test_a_device_that_refused_everything_may_come_back_in_the_middle_of_a_poll(
+    driver, plc, play, code
+):
+    async def scene():
+        await driver.read(slow=True)
+        asked = plc.requests.copy()
+        plc.refused.update(dict.fromkeys(range(300), code))
+        for _ in range(3):
+            with pytest.raises(Refused):
+                await driver.read(slow=True)
+        for address in range(200, 300):
+            del plc.refused[address]
+        assert len((await driver.read(slow=True)).blocks) == 1
+        plc.refused.clear()
+        plc.requests.clear()
+        assert len((await driver.read(slow=True)).blocks) == 2
+        assert plc.requests == asked
+
+    play(scene())
+
+
 def test_a_device_failure_is_told_at_once_and_asked_again_at_once(driver, plc, play):
     async def scene():
         plc.refused[200] = 4
