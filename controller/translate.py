@@ -26,9 +26,9 @@ from api.messages import (
 )
 from api.messages import Outcome as OutcomeMessage
 from api.messages import Selection as SelectionMessage
-from controller.checks import no_loop
 from controller.commands import DeskDaemon, Outcome, Selection
 from controller.explained import read
+from controller.loop_checks import no_loop
 from controller.preview import Cause, Refusal, SetPoint
 from controller.snapshot import OUTDOOR_STEP, ChainStep, LoopView, StationSnapshot
 from core.command import (

@@ -10,7 +10,7 @@ from config.model import Station
 from control_loops.three_step import ThreeStepState
 from controller.arbiter import Holder
 from controller.checkpoint import keep, restore
-from controller.checks import check_range
+from controller.loop_checks import check_range
 from controller.state import first_state
 from controller.view import snapshot_of
 from core.command import LoopMode, SetMode, SetOutput
