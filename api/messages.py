@@ -92,8 +92,9 @@ class TuneStatus(Message):
 class LoopStatus(Message):
     """One loop: what it wants, sees and does. `is_verified` is null until read back.
 
-    `quality`, `age_s` and `reason` (why it is not good) are those of the measured value; `figures`
-    is null before the loop has been in control, `tune` before its first autotune.
+    `quality`, `age_s` and `reason` (why it is not good) are those of the measured value; `ruling`
+    is what rules the setpoint: operator, a limit, or empty where it is as configured. `figures` is
+    null before the loop has been in control, `tune` before its first autotune.
     """
 
     name: str
@@ -110,6 +111,7 @@ class LoopStatus(Message):
     quality: str = ""
     age_s: Number = None
     reason: str = ""
+    ruling: str = ""
     figures: LoopFigures | None = None
     is_by_contacts: bool = False
     can_tune: bool = False
@@ -267,7 +269,11 @@ class Explanation(Message):
 
 
 class SetRequest(Message):
-    """Give a point a value: the output of a loop in manual, or the offset of a heating curve."""
+    """Give a point a value.
+
+    It is the output of a loop in manual, a measured point that is not good, or `offset` (K) and
+    `setpoint` (°C) of the supply; with several circuits `high.offset`.
+    """
 
     kind: Literal["set"] = "set"
     station: Name

@@ -265,6 +265,7 @@ CIRCUIT_FACTS: Mapping[str, Unit] = {
     "lease.P2D": Unit.NONE,
     "lease.P2h": Unit.NONE,
     "lease.offset": Unit.NONE,
+    "lease.setpoint": Unit.NONE,
 }
 """Facts that heatd computes for every circuit; with several circuits `low.T2g_SP` and so on."""
 

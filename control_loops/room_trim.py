@@ -29,7 +29,15 @@ _DECAY_S = 24.0 * 3600.0
 _CIRCUITS_MAX = 4096
 
 Frozen = Literal[
-    "", "off", "no rooms", "not in control", "source", "schedule", "valve open", "valve shut"
+    "",
+    "off",
+    "no rooms",
+    "not in control",
+    "source",
+    "operator",
+    "schedule",
+    "valve open",
+    "valve shut",
 ]
 """Why the correction does not follow the rooms; with the valve at an end it may still go back."""
 
@@ -118,8 +126,8 @@ NO_TRIM = TrimMove(0.0, nan, "", "off")
 class TrimFacts(NamedTuple):
     """What the correction looks at: the rooms, the valve and its bounds in %.
 
-    `frozen` says why it must stand still: what the rooms do while somebody else controls, or while
-    another source heats, is not the setpoint's doing.
+    `frozen` says why it must stand still: what the rooms do while somebody else controls, while
+    another source heats, or while a person gives the setpoint, is not the curve's doing.
     """
 
     rooms: RobustRooms

@@ -22,6 +22,7 @@ from controller.plan import CircuitPlan, StationPlan
 from controller.state import (
     UNWATCHED,
     CircuitState,
+    GivenSetpoint,
     Manual,
     Offset,
     OperatorValues,
@@ -47,6 +48,7 @@ def keep(plan: StationPlan, state: StationState) -> dict[str, Any]:
         "source": asdict(state.source),
         "manual": {loop: asdict(held) for loop, held in state.operator.manual.items()},
         "offsets": {circuit: asdict(held) for circuit, held in state.operator.offsets.items()},
+        "setpoints": {circuit: asdict(held) for circuit, held in state.operator.setpoints.items()},
         "substitutes": {tag: asdict(held) for tag, held in state.operator.substitutes.items()},
         "wear": {tag: asdict(one) for tag, one in state.wear.items()},
         "outdoor": None if state.outdoor is None else _kept_outdoor(state.outdoor),
@@ -111,6 +113,7 @@ def _restored(
 ) -> StationState:
     is_recent = away_s <= RECENT_S
     circuits, outdoor = kept["circuits"], kept["outdoor"]
+    names = {circuit.name for circuit in plan.circuits}
     alarms = AlarmTable.from_dict(plan.config.alarms, kept["alarms"])
     for state in alarms.states:
         _check(type(state), {field.name: getattr(state, field.name) for field in fields(state)})
@@ -128,9 +131,9 @@ def _restored(
         wear=_worn(kept.get("wear", {}), away_s),
         operator=OperatorValues(
             manual=_leased(Manual, kept["manual"], _possible_loops(plan, kept["manual"]), away_s),
-            offsets=_leased(
-                Offset, kept["offsets"], {circuit.name for circuit in plan.circuits}, away_s
-            ),
+            offsets=_leased(Offset, kept["offsets"], names, away_s),
+            # One outside of limits that were changed meanwhile is what the new limits make of it.
+            setpoints=_leased(GivenSetpoint, kept.get("setpoints", {}), names, away_s),
             substitutes=_restored_substitutes(plan, kept.get("substitutes", {}), away_s),
         ),
     )

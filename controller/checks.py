@@ -8,17 +8,19 @@ from dataclasses import replace
 from controller.loop_checks import not_ours, preview_loop
 from controller.preview import Cause, Preview, Refusal, lease_text, listed
 from controller.resolve import StationConfig, backups_of, no_source, resolve
-from controller.setpoint_checks import preview_offset
+from controller.setpoint_checks import preview_setpoint
 from controller.snapshot import AlarmView, StationSnapshot
 from controller.substitutes import preview_substitute
 from core.command import (
     Acknowledge,
     Command,
+    EndSetpoint,
     EndSubstitute,
     LoopMode,
     SetMode,
     SetOffset,
     SetOutput,
+    SetSetpoint,
     SetSubstitute,
     StartSource,
     StartTune,
@@ -29,7 +31,7 @@ from core.command import (
 WHY_CHARS_MIN, WHY_CHARS_MAX = 3, 200
 LEASE_S_MIN, LEASE_S_MAX = 60.0, 24 * 3600.0
 MANUAL_LEASE_S, OFFSET_LEASE_S = 4 * 3600.0, 24 * 3600.0
-"""How long a manual output (or a substitute) and an offset stay when nobody says otherwise."""
+"""How long a manual output (a setpoint, a substitute) and an offset stay when nobody says."""
 
 _WATCHING = frozenset({"none", "watch"})
 _SOURCE_RUNS = frozenset({"start", "backup"})
@@ -60,8 +62,8 @@ def _preview(command: Command, config: StationConfig, now: StationSnapshot) -> P
             return preview_substitute(command, config, now)
         case SetOutput() | SetMode() | StartTune() | StopTune():
             return preview_loop(command, config, now)
-        case SetOffset():
-            return preview_offset(command, config, now)
+        case SetOffset() | SetSetpoint() | EndSetpoint():
+            return preview_setpoint(command, config, now)
         case Acknowledge():
             return _preview_acknowledge(command, now)
         case StartSource() | StopSource():
@@ -77,7 +79,7 @@ def _preview(command: Command, config: StationConfig, now: StationSnapshot) -> P
 def _with_lease(command: Command) -> Command:
     """Return `command`; what nobody gave a lease gets the default one, where it needs one."""
     match command:
-        case SetOutput() | SetSubstitute() | SetMode(mode=LoopMode.MAN):
+        case SetOutput() | SetSetpoint() | SetSubstitute() | SetMode(mode=LoopMode.MAN):
             return replace(command, lease_s=command.lease_s or MANUAL_LEASE_S)
         case SetOffset():
             return replace(command, lease_s=command.lease_s or OFFSET_LEASE_S)
@@ -99,12 +101,12 @@ def _check_why(why: str) -> Refusal | None:
 def _check_lease(command: Command) -> Refusal | None:
     if command.lease_s == 0.0:
         return None
-    if not isinstance(command, SetOutput | SetOffset | SetSubstitute) and not (
+    if not isinstance(command, SetOutput | SetOffset | SetSetpoint | SetSubstitute) and not (
         isinstance(command, SetMode) and command.mode is LoopMode.MAN
     ):
         return Refusal(
             Cause.INVALID,
-            "Only a manual value, a substitute or an offset can have a lease.",
+            "Only a manual value, a setpoint, a substitute or an offset can have a lease.",
             "Leave the lease out.",
         )
     if LEASE_S_MIN <= command.lease_s <= LEASE_S_MAX:
@@ -134,12 +136,13 @@ def _check_writable(now: StationSnapshot) -> Refusal | None:
 
 def _check_moves(command: Command, config: StationConfig, now: StationSnapshot) -> Refusal | None:
     """Return why outputs and sources are not heatd's to move at this station, if so."""
-    if isinstance(command, SetOffset) or config.authority.write == "valve":
+    is_setpoint = isinstance(command, SetOffset | SetSetpoint | EndSetpoint)
+    if is_setpoint or config.authority.write == "valve":
         return None
     return Refusal(
         Cause.FORBIDDEN,
         f"At {now.station} the PLC moves valve, pumps and boiler; heatd gives the setpoint.",
-        "Shift the curve (`offset`), or operate at the station's panel.",
+        "Shift the curve (`offset`), give a `setpoint`, or operate at the station's panel.",
     )
 
 

@@ -68,7 +68,7 @@ Lease = Annotated[
     str,
     typer.Option(
         "--lease",
-        help="How long it stays, e.g. 90min; 4h for manual, 24h for an offset and at most.",
+        help="How long it stays, e.g. 90min; 4h if not said, 24h for an offset and at most.",
     ),
 ]
 
@@ -191,7 +191,8 @@ def acknowledge(
 def set_point(
     station: Station,
     point: Annotated[
-        str, typer.Argument(help="Output of a loop in manual, `offset`, or a bad point.")
+        str,
+        typer.Argument(help="Output of a loop in manual, `offset`, `setpoint`, or a bad point."),
     ],
     value: Annotated[float, typer.Argument(help="The value, in the point's unit.")],
     *,
@@ -201,7 +202,10 @@ def set_point(
     as_name: AsName = "",
     socket: SocketPath = None,
 ) -> None:
-    """Set a manual output, shift a heating curve, or put a value in a bad sensor's place."""
+    """Set a manual output, shift a curve, give a setpoint, or stand in for a bad sensor.
+
+    `heatd mode STATION setpoint auto` gives the setpoint back to the curve.
+    """
     lease_s = _lease_s(lease)
     from api.messages import SetRequest
     from controller import ask

@@ -15,7 +15,15 @@ from control_loops.source import SourceMove, SourceState
 from controller.circuit import CircuitResult
 from controller.plan import StationPlan
 from controller.relations import Related
-from controller.state import Manual, Offset, OperatorValues, StationState, Substitute, Surroundings
+from controller.state import (
+    GivenSetpoint,
+    Manual,
+    Offset,
+    OperatorValues,
+    StationState,
+    Substitute,
+    Surroundings,
+)
 from core.forecast import Outlook
 from core.image import ProcessImage
 from core.point import Doubt, Quality, Tag
@@ -142,7 +150,8 @@ def _add_circuit(facts: dict[str, float], result: CircuitResult, operator: Opera
     for loop, fact in names.leases.items():
         facts[fact] = _is_ending(operator.manual.get(loop))
     facts[names.offset_lease] = _is_ending(operator.offsets.get(result.plan.name))
+    facts[names.setpoint_lease] = _is_ending(operator.setpoints.get(result.plan.name))
 
 
-def _is_ending(held: Manual | Offset | Substitute | None) -> float:
+def _is_ending(held: Manual | Offset | GivenSetpoint | Substitute | None) -> float:
     return float(held is not None and held.left_s <= LEASE_WARNING_S)

@@ -31,7 +31,7 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 def reasons(decision: Decision) -> tuple[object, ...]:
     """Return who and what rules; a change of it is worth a record of its own."""
-    rulings = [(found.chain.ruling, found.chain.outdoor.source) for found in decision.circuits]
+    rulings = [(found.chain.rules, found.chain.outdoor.source) for found in decision.circuits]
     return (
         *[claim.holder for claim in decision.held.values()],
         *rulings,

@@ -14,6 +14,7 @@ from controller.contacts import opening_pct
 from controller.plan import StationPlan
 from controller.state import (
     CircuitState,
+    GivenSetpoint,
     Manual,
     Offset,
     OperatorValues,
@@ -26,6 +27,7 @@ from core.point import Doubt, Quality, Tag
 from core.record import ModeRecord, OperatorAction, Record
 
 MANUAL_LEASE_S = 4 * 3600.0
+SETPOINT_LEASE_S = 4 * 3600.0
 OFFSET_LEASE_S = 24 * 3600.0
 SUBSTITUTE_LEASE_S = 4 * 3600.0
 _ENDED = "the lease ended"
@@ -66,13 +68,15 @@ def take(
     """
     asked = Asked(state.operator, state.alarms)
     held = asked.operator
-    if held.manual or held.offsets or held.substitutes:
+    if held.manual or held.offsets or held.setpoints or held.substitutes:
         asked = _expire(plan, asked, image.taken_at.utc, dt_s=dt_s)
     for command in given:
         if isinstance(command, commands.StartTune | commands.StopTune):
             asked = replace(asked, tune={**asked.tune, command.loop: command})
         elif isinstance(command, commands.SetSubstitute | commands.EndSubstitute):
             asked = _substitute(plan, command, asked, image.taken_at.utc)
+        elif isinstance(command, commands.SetSetpoint | commands.EndSetpoint):
+            asked = _setpoint(plan, command, asked, image.taken_at.utc)
         else:
             asked = _take_one(plan, image, state.circuits, command, asked)
     return asked
@@ -119,6 +123,30 @@ def _shift(command: commands.SetOffset, asked: Asked) -> Asked:
             left_s=command.lease_s or OFFSET_LEASE_S,
         )
     return replace(asked, operator=replace(asked.operator, offsets=offsets))
+
+
+def _setpoint(
+    plan: StationPlan,
+    command: commands.SetSetpoint | commands.EndSetpoint,
+    asked: Asked,
+    at: datetime,
+) -> Asked:
+    circuit, held = command.circuit, dict(asked.operator.setpoints)
+    was_set = held.pop(circuit, None) is not None
+    is_set = isinstance(command, commands.SetSetpoint)
+    if isinstance(command, commands.SetSetpoint):
+        held[circuit] = GivenSetpoint(
+            setpoint_c=command.setpoint_c,
+            who=command.who,
+            why=command.why,
+            left_s=command.lease_s or SETPOINT_LEASE_S,
+        )
+    asked = replace(asked, operator=replace(asked.operator, setpoints=held))
+    if is_set == was_set:
+        return asked
+    old, new = ("curve", "operator") if is_set else ("operator", "curve")
+    record = _mode(plan, at, f"{circuit} setpoint", old, new, f"{command.who}: {command.why}")
+    return replace(asked, records=(*asked.records, record))
 
 
 def _substitute(
@@ -245,13 +273,20 @@ def _expire(plan: StationPlan, asked: Asked, at: datetime, *, dt_s: float) -> As
     records += [
         _mode(plan, at, f"{circuit} offset", "set", "none", _ENDED) for circuit in ended_offsets
     ]
+    setpoints, ended_setpoints = _run_down(asked.operator.setpoints, dt_s)
+    records += [
+        _mode(plan, at, f"{circuit} setpoint", "operator", "curve", _ENDED)
+        for circuit in ended_setpoints
+    ]
     substitutes, ended_substitutes = _run_down(asked.operator.substitutes, dt_s)
     records += [_mode(plan, at, tag, "substitute", "measured", _ENDED) for tag in ended_substitutes]
-    operator = OperatorValues(manual=manual, offsets=offsets, substitutes=substitutes)
+    operator = OperatorValues(
+        manual=manual, offsets=offsets, setpoints=setpoints, substitutes=substitutes
+    )
     return replace(asked, operator=operator, records=(*asked.records, *records))
 
 
-Leased = TypeVar("Leased", Manual, Offset, Substitute)
+Leased = TypeVar("Leased", Manual, Offset, GivenSetpoint, Substitute)
 
 
 def _run_down(held: Mapping[str, Leased], dt_s: float) -> tuple[dict[str, Leased], list[str]]:

@@ -30,7 +30,7 @@ def preview_loop(
 def _preview_output(
     command: SetOutput, config: StationConfig, now: StationSnapshot
 ) -> Preview | Refusal:
-    loop = _loop(command.loop, now)
+    loop = loop_of(command.loop, now)
     if isinstance(loop, Refusal):
         return loop
     refusal = (
@@ -96,7 +96,7 @@ def check_range(value: float, loop: LoopView, config: StationConfig) -> Refusal 
 
 
 def _preview_mode(command: SetMode, now: StationSnapshot) -> Preview | Refusal:
-    loop = _loop(command.loop, now)
+    loop = loop_of(command.loop, now)
     if isinstance(loop, Refusal):
         return loop
     is_same = loop.mode == command.mode.value
@@ -122,7 +122,7 @@ def _preview_mode(command: SetMode, now: StationSnapshot) -> Preview | Refusal:
 
 
 def _preview_tune(command: StartTune | StopTune, now: StationSnapshot) -> Preview | Refusal:
-    loop = _loop(command.loop, now)
+    loop = loop_of(command.loop, now)
     if isinstance(loop, Refusal):
         return loop
     is_start, is_busy = isinstance(command, StartTune), _is_tuning(loop)
@@ -165,7 +165,8 @@ def _is_tuning(loop: LoopView) -> bool:
     return loop.tune is not None and loop.tune.is_busy
 
 
-def _loop(name: str, now: StationSnapshot) -> LoopView | Refusal:
+def loop_of(name: str, now: StationSnapshot) -> LoopView | Refusal:
+    """Return the loop that is meant, or that the station has none of this name."""
     loop = next((loop for loop in now.loops if loop.name == name), None)
     return loop or no_loop(name, now)
 

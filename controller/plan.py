@@ -48,6 +48,7 @@ class CircuitFactNames:
     fallback_differs: Tag
     leases: Mapping[str, Tag]
     offset_lease: Tag
+    setpoint_lease: Tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +299,7 @@ def _fact_names(prefix: str, loops: tuple[Tag, ...]) -> CircuitFactNames:
         fallback_differs=tag("plc.fallback_differs"),
         leases={loop: tag(f"lease.{loop.removeprefix(prefix)}") for loop in loops},
         offset_lease=tag("lease.offset"),
+        setpoint_lease=tag("lease.setpoint"),
     )
 
 

@@ -54,7 +54,7 @@ class Preview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetPoint(Command):
-    """Give `point` a value: one that a loop moves (CV1_SV), `offset`, or one that is not good."""
+    """Give `point` a value: CV1_SV that a loop moves, `offset`, `setpoint`, or one not good."""
 
     point: str
     value: float

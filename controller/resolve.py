@@ -11,11 +11,13 @@ from controller.preview import Cause, Refusal, SetPoint, listed
 from controller.snapshot import StationSnapshot
 from core.command import (
     Command,
+    EndSetpoint,
     EndSubstitute,
     LoopMode,
     SetMode,
     SetOffset,
     SetOutput,
+    SetSetpoint,
     SetSubstitute,
     StartSource,
     StopSource,
@@ -26,6 +28,19 @@ from core.point import Point, Tag
 class _Source(Protocol):
     @property
     def kind(self) -> str: ...
+
+
+class _Limits(Protocol):
+    @property
+    def T2g_c(self) -> tuple[float, float]: ...  # noqa: N802 - the field's name
+
+    @property
+    def ramp_k_per_h(self) -> float: ...
+
+
+class _Circuit(Protocol):
+    @property
+    def limits(self) -> _Limits: ...
 
 
 class _Authority(Protocol):
@@ -57,7 +72,7 @@ class StationConfig(Protocol):
         ...
 
     @property
-    def circuits(self) -> Mapping[str, object]:
+    def circuits(self) -> Mapping[str, _Circuit]:
         """Circuit name to circuit."""
         ...
 
@@ -72,6 +87,12 @@ def resolve(command: Command, config: StationConfig, now: StationSnapshot) -> Co
     match command:
         case SetPoint():
             return _resolve_point(command, config, now)
+        case SetMode(loop=name, mode=LoopMode.AUTO) if circuit := _circuit(
+            name, "setpoint", config
+        ):
+            return EndSetpoint(
+                station=command.station, who=command.who, why=command.why, circuit=circuit
+            )
         case SetMode(loop=tag, mode=LoopMode.AUTO) if _is_measured(tag, config, now):
             return EndSubstitute(
                 station=command.station, who=command.who, why=command.why, tag=Tag(tag)
@@ -88,8 +109,7 @@ def resolve(command: Command, config: StationConfig, now: StationSnapshot) -> Co
 def _resolve_point(
     command: SetPoint, config: StationConfig, now: StationSnapshot
 ) -> Command | Refusal:
-    circuit = _offset_circuit(command.point, config)
-    if circuit is not None:
+    if circuit := _circuit(command.point, "offset", config):
         return SetOffset(
             station=command.station,
             who=command.who,
@@ -97,6 +117,15 @@ def _resolve_point(
             lease_s=command.lease_s,
             circuit=circuit,
             offset_k=command.value,
+        )
+    if circuit := _circuit(command.point, "setpoint", config):
+        return SetSetpoint(
+            station=command.station,
+            who=command.who,
+            why=command.why,
+            lease_s=command.lease_s,
+            circuit=circuit,
+            setpoint_c=command.value,
         )
     loop = next((loop for loop in now.loops if loop.output_tag == command.point), None)
     if loop is not None:
@@ -117,8 +146,9 @@ def _resolve_point(
             tag=Tag(command.point),
             value=command.value,
         )
-    offsets = ["offset"] if len(config.circuits) == 1 else [f"{c}.offset" for c in config.circuits]
-    points = [*(loop.output_tag for loop in now.loops), *offsets]
+    prefixes = [""] if len(config.circuits) == 1 else [f"{name}." for name in config.circuits]
+    of_circuits = [prefix + what for prefix in prefixes for what in ("offset", "setpoint")]
+    points = [*(loop.output_tag for loop in now.loops), *of_circuits]
     return Refusal(
         Cause.UNKNOWN,
         f"{command.station} has no point {command.point} that a person may set.",
@@ -133,12 +163,12 @@ def _is_measured(name: str, config: StationConfig, now: StationSnapshot) -> bool
     return is_read and all(loop.name != name for loop in now.loops)
 
 
-def _offset_circuit(point: str, config: StationConfig) -> str | None:
-    """Return the circuit whose offset `point` names."""
-    if point == "offset" and len(config.circuits) == 1:
+def _circuit(point: str, what: str, config: StationConfig) -> str:
+    """Return the circuit whose `what` is named by `point`, empty if it names none."""
+    if point == what and len(config.circuits) == 1:
         return next(iter(config.circuits))
     circuit, dot, name = point.rpartition(".")
-    return circuit if dot and name == "offset" and circuit in config.circuits else None
+    return circuit if dot and name == what and circuit in config.circuits else ""
 
 
 def backups_of(config: StationConfig) -> list[str]:

@@ -1,11 +1,11 @@
 """From the outdoor temperature to a circuit's supply setpoint, with every step kept for people.
 
-Rule: curve, then schedule, then rooms, then offset, then limits, then ramp; the chain says what
-each of them did.
+Rule: curve, then schedule, then rooms, then offset, or in the place of these four what a person
+gave; then limits, then ramp. The chain says what each of them did.
 """
 
 from math import isnan
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from control_loops.heating_curve import supply_c
 from control_loops.limits import LimitFacts, LimitState, Ruling, supply_limit
@@ -18,7 +18,7 @@ from control_loops.weather import Felt, WeatherFacts, WeatherState, felt_step
 from controller.holidays import CHINA, working_days
 from controller.outdoors import Sky
 from controller.plan import CircuitPlan, StationPlan
-from controller.state import CircuitState, OperatorValues, StationState
+from controller.state import CircuitState, GivenSetpoint, OperatorValues, StationState
 from core.image import ProcessImage
 from core.point import Tag
 from core.rooms import room_readings
@@ -47,6 +47,7 @@ class SetpointFacts(NamedTuple):
         limits: What the limiters look at.
         rooms: What the flats say, and whether they may be listened to.
         weather: What the circuit's terms of the weather look at; None where it has none.
+        given: What a person put in the place of the curve; None where the curve rules.
     """
 
     schedule: ScheduleShift
@@ -54,14 +55,15 @@ class SetpointFacts(NamedTuple):
     limits: LimitFacts
     rooms: TrimFacts
     weather: WeatherFacts | None = None
+    given: GivenSetpoint | None = None
 
 
 class SetpointChain(NamedTuple):
     """How a supply setpoint came about, in °C and K.
 
-    `wanted_c` is what the limits left of curve and offset, `ruling` the limit that rules, and
-    `setpoint_c` the setpoint after its ramp. `felt` is what the curve is asked with where that is
-    not the damped outdoor temperature.
+    `wanted_c` is what the limits left of curve and offset, or of what a person gave; `ruling` is
+    the limit that rules, and `setpoint_c` the setpoint after its ramp. `felt` is what the curve is
+    asked with where that is not the damped outdoor temperature.
     """
 
     outdoor: OutdoorChoice
@@ -73,10 +75,23 @@ class SetpointChain(NamedTuple):
     ruling: Ruling
     setpoint_c: float
     felt: Felt | None = None
+    given: GivenSetpoint | None = None
+
+    @property
+    def rules(self) -> Ruling | Literal["operator"]:
+        """Who rules the setpoint: a limit, the operator, or nobody but the curve."""
+        return self.ruling or ("" if self.given is None else "operator")
 
     @property
     def why(self) -> str:
         """What made the setpoint, in few words."""
+        if self.given is None:
+            what = self._why_curve()
+        else:
+            what = f"set to {self.given.setpoint_c:.1f} °C by {self.given.who}: {self.given.why}"
+        return f"{what}, limited by {self.ruling}" if self.ruling else what
+
+    def _why_curve(self) -> str:
         felt_c = self.outdoor.damped_c if self.felt is None else self.felt.outdoor_c
         what = f"curve at {felt_c:.1f} °C ({self.outdoor.source})"
         if self.schedule.why:
@@ -85,7 +100,7 @@ class SetpointChain(NamedTuple):
             what += f", rooms {self.rooms.shift_k:+.1f} K"
         if self.offset_k:
             what += f", offset {self.offset_k:+.1f} K"
-        return f"{what}, limited by {self.ruling}" if self.ruling else what
+        return what
 
 
 def station_setpoints(
@@ -109,7 +124,7 @@ def station_setpoints(
         is_ours: Our setpoint rules, so what the rooms do is its doing.
         dt_s: The time that this scan stands for, in s, > 0.
     """
-    offsets = operator.offsets
+    offsets, given = operator.offsets, operator.setpoints
     frozen: Frozen = "not in control"
     if is_ours:
         frozen = "" if state.source.name == "NORMAL" else "source"
@@ -124,6 +139,7 @@ def station_setpoints(
                 image,
                 sky,
                 offset_k=offsets[circuit.name].offset_k if circuit.name in offsets else 0.0,
+                given=given.get(circuit.name),
                 frozen=frozen,
             ),
             dt_s=dt_s,
@@ -149,7 +165,7 @@ def setpoint_chain(
         facts: What else it rests on.
         dt_s: Time since the previous scan, in s, > 0.
     """
-    limits = plan.config.limits
+    limits, given = plan.config.limits, facts.given
     felt, weather, felt_c = None, None, outdoor.damped_c
     if plan.weather is not None and facts.weather is not None:
         felt, weather = felt_step(
@@ -165,8 +181,9 @@ def setpoint_chain(
     rooms, trim = trim_step(
         plan.rooms.trim, plan.trim_gain, plan.rooms_target, state.trim, facts.rooms, dt_s
     )
+    asked_c = curve_c + facts.schedule.shift_k + rooms.shift_k + facts.offset_k
     wanted_c, ruling, limit = supply_limit(
-        curve_c + facts.schedule.shift_k + rooms.shift_k + facts.offset_k,
+        asked_c if given is None else given.setpoint_c,
         limits=limits,
         facts=facts.limits,
         state=state.limit,
@@ -175,7 +192,16 @@ def setpoint_chain(
     rate = limits.ramp_k_per_h
     setpoint_c = ramp(state.setpoint_c, wanted_c, up_per_h=rate, down_per_h=rate, dt_s=dt_s)
     chain = SetpointChain(
-        outdoor, curve_c, facts.schedule, rooms, facts.offset_k, wanted_c, ruling, setpoint_c, felt
+        outdoor,
+        curve_c,
+        facts.schedule,
+        rooms,
+        facts.offset_k,
+        wanted_c,
+        ruling,
+        setpoint_c,
+        felt,
+        given,
     )
     return Setpoint(chain, trim, limit, weather)
 
@@ -187,6 +213,7 @@ def setpoint_facts(
     sky: Sky,
     *,
     offset_k: float,
+    given: GivenSetpoint | None,
     frozen: Frozen,
 ) -> SetpointFacts:
     """Return what a circuit's setpoint rests on in this scan.
@@ -197,9 +224,12 @@ def setpoint_facts(
         image: The station's inputs.
         sky: The weather of this scan.
         offset_k: What a person added to the curve, in K.
+        given: What a person put in its place.
         frozen: Why the flats may not be followed by anybody in this station; empty if they may.
     """
     value = image.value
+    if given is not None and not frozen:
+        frozen = "operator"
     schedule, outdoor = _schedule(plan, state, image, sky), sky.outdoor
     return SetpointFacts(
         schedule=schedule,
@@ -214,6 +244,7 @@ def setpoint_facts(
             frozen=frozen or ("schedule" if schedule.shift_k else ""),
         ),
         weather=None if plan.weather is None else sky.facts(plan.weather, image, plan.in_sun),
+        given=given,
     )
 
 

@@ -13,6 +13,8 @@ from core.image import ProcessImage
 
 OUTDOOR_STEP = "outdoor"
 """The first link in the chain of a supply loop."""
+GIVEN_STEP = "operator"
+"""The link with the setpoint that a person gave; it stands in the place of all before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,11 @@ class LoopView:
     `name` is the loop's own name (T2g, P2D, P2h, with the circuit's prefix if there are several),
     `output_tag` the point it moves. `holder` is the winner of the arbiter: trip, frost, operator,
     source, loop, tracking or hold. `is_verified` is None until the PLC has been read back.
-    `quality`, `age_s` and `reason` (why it is not good) are those of the measured value. `figures`
-    says how the loop fares; None before it has been in control. `is_by_contacts`: its
-    output is an opening that pulses of two contacts make. `can_tune`: it has an autotune;
-    `tune` is the one under way or the last one, None before the first.
+    `quality`, `age_s` and `reason` (why it is not good) are those of the measured value. `ruling`
+    is what rules the setpoint: operator, a limit, or empty where it is as configured. `figures`
+    says how the loop fares; None before it has been in control. `is_by_contacts`: its output is an
+    opening that pulses of two contacts make. `can_tune`: it has an autotune; `tune` is the one
+    under way or the last one, None before the first.
     """
 
     name: str
@@ -85,6 +88,7 @@ class LoopView:
     quality: str = ""
     age_s: float = nan
     reason: str = ""
+    ruling: str = ""
     figures: LoopFigures | None = None
     is_by_contacts: bool = False
     can_tune: bool = False

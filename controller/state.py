@@ -82,6 +82,20 @@ class Offset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenSetpoint:
+    """A person's supply setpoint, in °C, stands for the curve's; `left_s` as in `Manual`."""
+
+    setpoint_c: float
+    who: str
+    why: str
+    left_s: float
+
+    def after(self, dt_s: float) -> "GivenSetpoint":
+        """Return it `dt_s` later."""
+        return replace(self, left_s=self.left_s - dt_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Substitute:
     """A person's value stands for a point that cannot be trusted.
 
@@ -103,11 +117,12 @@ class Substitute:
 class OperatorValues:
     """What people have set at run time.
 
-    Manual outputs by loop, curve offsets by circuit, substitutes by point.
+    Manual outputs by loop, curve offsets and supply setpoints by circuit, substitutes by point.
     """
 
     manual: Mapping[str, Manual] = field(default_factory=lambda: MappingProxyType({}))
     offsets: Mapping[str, Offset] = field(default_factory=lambda: MappingProxyType({}))
+    setpoints: Mapping[str, GivenSetpoint] = field(default_factory=lambda: MappingProxyType({}))
     substitutes: Mapping[str, Substitute] = field(default_factory=lambda: MappingProxyType({}))
 
 

@@ -54,7 +54,7 @@ def _status_row(station: StationStatus, loop: LoopStatus | None) -> tuple[str | 
     return (
         f"{station.station} {circuit}".rstrip(),
         _number(station.outdoor_c),
-        _number(loop.setpoint if loop else None),
+        f"{_number(loop.setpoint)}{_ruling(loop)}" if loop else _NOTHING,
         _number(loop.measured if loop else None),
         _quantity(loop.output, loop.output_unit) if loop else _NOTHING,
         _number(station.rooms_p10_c),
@@ -107,7 +107,7 @@ def _loops(loops: Sequence[LoopStatus]) -> Table:
         table.add_row(
             loop.name,
             loop.mode.upper(),
-            _quantity(loop.setpoint, loop.unit),
+            f"{_quantity(loop.setpoint, loop.unit)}{_ruling(loop)}",
             _quantity(loop.measured, loop.unit),
             f"{loop.output_tag} {_quantity(loop.output, loop.output_unit)}",
             loop.holder,
@@ -115,6 +115,11 @@ def _loops(loops: Sequence[LoopStatus]) -> Table:
             _verdict(is_verified=loop.is_verified),
         )
     return table
+
+
+def _ruling(loop: LoopStatus) -> str:
+    """Return the mark of a setpoint that is not what is configured: ` (operator)`."""
+    return f" ({loop.ruling})" if loop.ruling else ""
 
 
 def _devices(devices: Sequence[DeviceStatus]) -> Table:

@@ -17,6 +17,7 @@ from controller.circuit import CircuitResult
 from controller.decide import Decision
 from controller.plan import CircuitPlan, PumpTags, StationPlan
 from controller.snapshot import (
+    GIVEN_STEP,
     OUTDOOR_STEP,
     AlarmView,
     ChainStep,
@@ -25,6 +26,7 @@ from controller.snapshot import (
     StationSnapshot,
     WearView,
 )
+from controller.state import GivenSetpoint
 from controller.tuning import tune_view
 from core.image import ProcessImage
 from core.point import Quality, Sample, Tag
@@ -32,6 +34,7 @@ from core.record import ScanRecord
 from drivers.link import LinkStatus
 
 _NAN = float("nan")
+_MINUTE_S = 60.0
 _FAILED = "the controller failed; the PLC runs on its own"
 
 
@@ -225,6 +228,7 @@ def _loop(
         output_unit=output_unit,
         holder=claim.holder.name.lower(),
         why=claim.why,
+        ruling=circuit.chain.rules if name == circuit.plan.t2g else "",
         is_verified=is_verified,
         chain=chain,
         quality=_name(measured.quality),
@@ -262,9 +266,11 @@ def _trust(sample: Sample) -> tuple[str, float]:
 
 def _setpoint_steps(circuit: CircuitResult, rooms: Sample) -> tuple[ChainStep, ...]:
     chain, outdoor, shift = circuit.chain, circuit.chain.outdoor, circuit.chain.rooms
-    ruling = f"{chain.ruling} rules" if chain.ruling else ""
+    ruling = f"{chain.rules} rules" if chain.rules else ""
     rests = _name(outdoor.quality), outdoor.age_s
     rooms_rest = _name(rooms.quality), rooms.age_s
+    # What a person gave rests on nothing that is measured.
+    wish_rests = rests if chain.given is None else ("", _NAN)
     return (
         ChainStep(OUTDOOR_STEP, outdoor.value_c, "°C", _outdoor_note(outdoor), *rests),
         ChainStep("damped", outdoor.damped_c, "°C", "", *rests),
@@ -273,9 +279,18 @@ def _setpoint_steps(circuit: CircuitResult, rooms: Sample) -> tuple[ChainStep, .
         ChainStep("schedule", chain.schedule.shift_k, "K", chain.schedule.why),
         ChainStep("rooms", shift.shift_k, "K", _rooms_note(shift), *rooms_rest),
         ChainStep("offset", chain.offset_k, "K"),
-        ChainStep("limits", chain.wanted_c, "°C", ruling, *rests),
-        ChainStep("setpoint", chain.setpoint_c, "°C", "after the ramp", *rests),
+        *_given_steps(chain.given),
+        ChainStep("limits", chain.wanted_c, "°C", ruling, *wish_rests),
+        ChainStep("setpoint", chain.setpoint_c, "°C", "after the ramp", *wish_rests),
     )
+
+
+def _given_steps(given: GivenSetpoint | None) -> tuple[ChainStep, ...]:
+    """Return what a person put in the place of all that stands above; nothing without one."""
+    if given is None:
+        return ()
+    note = f"{given.who}: {given.why}, {given.left_s / _MINUTE_S:.0f} min left"
+    return (ChainStep(GIVEN_STEP, given.setpoint_c, "°C", note),)
 
 
 def _felt_steps(felt: Felt | None, rests: tuple[str, float]) -> tuple[ChainStep, ...]:
@@ -312,8 +327,10 @@ def _rooms_note(rooms: TrimMove) -> str:
 
 def _pid_steps(circuit: CircuitResult, measured: Sample) -> tuple[ChainStep, ...]:
     terms, outdoor = circuit.terms, circuit.chain.outdoor
-    worst = min(measured.quality, outdoor.quality)
-    rests = _name(worst), max(measured.age_s, outdoor.age_s)
+    rests = _trust(measured)
+    if circuit.chain.given is None:
+        worst = min(measured.quality, outdoor.quality)
+        rests = _name(worst), max(measured.age_s, outdoor.age_s)
     return (
         ChainStep("proportional", terms.p, "%", "", *rests),
         ChainStep("integral", terms.i, "%", "", *rests),

@@ -52,6 +52,21 @@ class SetOffset(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetSetpoint(Command):
+    """Give a circuit's supply a setpoint, in °C, in the place of what its curve asks for."""
+
+    circuit: str
+    setpoint_c: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndSetpoint(Command):
+    """Let a circuit's supply follow its curve again."""
+
+    circuit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetSubstitute(Command):
     """Put a value in the place of one that cannot be trusted, in the unit of its point."""
 

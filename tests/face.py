@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from config.model import AuthoritySettings
+from control_loops.limits import SupplyLimits
 from control_loops.source import GasBoiler, NetworkSource
 from controller.commands import CommandDesk
 from controller.snapshot import (
@@ -157,12 +158,19 @@ class SetClock:
 
 
 @dataclass(frozen=True)
+class CircuitFile:
+    """The part of a circuit that commands are checked against."""
+
+    limits: SupplyLimits
+
+
+@dataclass(frozen=True)
 class StationFile:
     """The part of a station's configuration that commands are checked against."""
 
     authority: AuthoritySettings
     points: Mapping[Tag, Point]
-    circuits: Mapping[str, object]
+    circuits: Mapping[str, CircuitFile]
     sources: Mapping[str, NetworkSource | GasBoiler]
 
 
@@ -181,7 +189,7 @@ def station_file(
     return StationFile(
         authority=AuthoritySettings(write=write),
         points={point.tag: point for point in points},
-        circuits=dict.fromkeys(circuits),
+        circuits=dict.fromkeys(circuits, CircuitFile(SupplyLimits(T2g_c=(35.0, 83.0)))),
         sources={"base": network, **dict.fromkeys(boilers, boiler)},
     )
 

@@ -73,7 +73,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def one_station(folder: Path, port: int, *, scan: str = "1 s", plc_timeout: str = "20 s") -> Path:
+def one_station(
+    folder: Path,
+    port: int,
+    *,
+    scan: str = "1 s",
+    plc_timeout: str = "20 s",
+    ramp: str = "10 K/h",
+) -> Path:
     """Write the first example station alone, quick and on `port`; return its folder."""
     site = folder / "site"
     shutil.copytree(EXAMPLES, site)
@@ -83,6 +90,7 @@ def one_station(folder: Path, port: int, *, scan: str = "1 s", plc_timeout: str 
     for old, new in (
         ("port: 15021", f"port: {port}"),
         ("scan: 5 s", f"scan: {scan}"),
+        ("ramp: 10 K/h", f"ramp: {ramp}"),
         ("order: [T_out, st-02.T_out, last_good]", "order: [T_out, last_good]"),
         (
             "  write: valve ",

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -16,14 +17,17 @@ from controller.state import first_state
 from core.command import (
     Acknowledge,
     Command,
+    EndSetpoint,
     LoopMode,
     SetMode,
     SetOffset,
     SetOutput,
+    SetSetpoint,
     StartSource,
     StopSource,
 )
 from core.point import Quality
+from core.record import ScanRecord
 from tests.unit.controller.conftest import Bench, example, two_zones, with_authority
 
 STATIONS: dict[str, Station] = {
@@ -90,6 +94,14 @@ def commands(station: Station) -> st.SearchStrategy[Command]:
             circuit=st.sampled_from(sorted(station.circuits)),
             offset_k=st.sampled_from([-10.0, 0.0, 10.0]),
         ),
+        st.builds(
+            SetSetpoint,
+            **told,
+            lease_s=lease,
+            circuit=st.sampled_from(sorted(station.circuits)),
+            setpoint_c=st.sampled_from([36.0, 42.0, 50.0]),
+        ),
+        st.builds(EndSetpoint, **told, circuit=st.sampled_from(sorted(station.circuits))),
         st.builds(Acknowledge, **told, alarm=st.sampled_from(sorted(station.alarms))),
         st.builds(StartSource, **told, source=st.just("gas1")),
         st.builds(StopSource, **told, source=st.just("gas1")),
@@ -120,6 +132,12 @@ def check_outputs(name: str, decision: Decision) -> None:
     assert all(points[tag].is_pulse for tag in outputs.pulses)
 
 
+def at_s(decision: Decision) -> float:
+    scan = decision.records[-1]
+    assert isinstance(scan, ScanRecord)
+    return scan.image.taken_at.monotonic_s
+
+
 def check_claims(decision: Decision) -> None:
     for tag, claim in decision.held.items():
         assert claim.why, tag
@@ -134,6 +152,22 @@ def test_what_is_written_is_in_range_finite_and_explained(name, data):
     for decision in bench.decisions:
         check_outputs(name, decision)
         check_claims(decision)
+
+
+@pytest.mark.parametrize("name", STATIONS)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_whoever_sets_or_withdraws_a_setpoint_it_keeps_to_its_ramp_and_its_limits(name, data):
+    bench = play(name, data.draw(scans(name)))
+    for before, after in pairwise(bench.decisions):
+        passed_s = at_s(after) - at_s(before)
+        for was, now in zip(before.circuits, after.circuits, strict=True):
+            limits, setpoint_c = now.plan.config.limits, now.chain.setpoint_c
+            if math.isnan(was.chain.setpoint_c):
+                continue
+            most_k = limits.ramp_k_per_h * passed_s / 3600.0
+            assert abs(setpoint_c - was.chain.setpoint_c) <= most_k + 1e-9
+            assert limits.T2g_c[0] <= setpoint_c <= limits.T2g_c[1]
 
 
 @pytest.mark.parametrize("name", STATIONS)
@@ -162,6 +196,7 @@ def test_any_state_survives_its_checkpoint(name, data):
     assert restored.outdoor == state.outdoor
     assert restored.operator.manual == state.operator.manual
     assert restored.operator.offsets == state.operator.offsets
+    assert restored.operator.setpoints == state.operator.setpoints
     assert json.dumps(keep(plan, restored)) == kept
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from api.client import Client, ClientError
-from api.messages import StationStatus
+from api.messages import LoopStatus, StationStatus
 from history.reader import Reader
 from tests.running import (
     WatchedPlc,
@@ -144,7 +144,7 @@ def built():
     """Build a house in a folder with a short name: a socket's has 107 characters at most."""
     with tempfile.TemporaryDirectory(prefix="heatd-") as name:
         folder = Path(name)
-        site, systemd = one_station(folder, free_port()), Systemd(folder)
+        site, systemd = one_station(folder, free_port(), ramp="55 K/h"), Systemd(folder)
         for part in ("state", "run"):
             (folder / part).mkdir()
         with plc_of(station_of(site)) as plc, ExitStack() as stack:
@@ -218,11 +218,30 @@ class TestADaemonThatControls:
         assert [answer.returncode for answer in (manual, moved, automatic)] == [0, 0, 0]
         assert max(steps) <= 1.2 * 3.0
 
+    def test_follows_a_persons_setpoint_until_it_is_given_back(self, lived_in):
+        wanted_c = round(supply_of(lived_in).setpoint - 0.3, 1)
+        given = lived_in.ask("set", "st-01", "setpoint", wanted_c, "--yes", *WHY)
+        assert (given.returncode, given.stdout.splitlines()[-1]) == (0, "done"), given.stderr
+        written = pytest.approx(wanted_c, abs=0.01)  # the register is a 32-bit float
+        until(lambda: lived_in.plc.registers["T2g_SP"] == written, "T2g_SP", seconds=60.0)
+        explained = lived_in.ask("explain", "st-01", "T2g").stdout
+        shown = lived_in.ask("status").stdout
+        back = lived_in.ask("mode", "st-01", "setpoint", "auto", "--yes", *WHY)
+        until(lambda: supply_of(lived_in).ruling == "", "the curve rules", seconds=5.0)
+        assert re.search(r"a test on the bench, (239|240) min left", explained)
+        assert f"{wanted_c} (operator)" in shown
+        assert back.returncode == 0, back.stderr
+        until(lambda: len(setpoint_actions(lived_in)) == 2, "both are recorded", seconds=10.0)
+        assert setpoint_actions(lived_in) == ["set_setpoint", "end_setpoint"]
+
     def test_refuses_what_cannot_be_with_a_sentence(self, lived_in):
         refused = lived_in.ask("set", "st-01", "offset", 50, "--yes", *WHY)
         assert refused.returncode == 1
         assert "Traceback" not in refused.stderr
         assert "offset" in refused.stderr
+        too_hot = lived_in.ask("set", "st-01", "setpoint", 90, "--yes", *WHY)
+        assert (too_hot.returncode, too_hot.stdout) == (1, "")
+        assert "Give 35 to 83 °C" in too_hot.stderr
 
 
 def test_a_daemon_that_is_told_to_end_does_so_in_order(house):
@@ -267,6 +286,19 @@ def test_a_daemon_that_was_killed_goes_on_where_it_stopped(house):
     assert abs(first.value - stood) <= 2.0
     assert "checkpoint_not_used" not in house.log()
     assert house.offset_k() == 1.5
+
+
+def setpoint_actions(house: House) -> list[str]:
+    reader = Reader(house.journal)
+    actions = reader.actions("st-01")
+    reader.close()
+    return [a.action for a in actions if a.action.endswith("_setpoint") and a.outcome == "done"]
+
+
+def supply_of(house: House) -> LoopStatus:
+    shown = house.status()
+    assert shown is not None, house.log()
+    return next(loop for loop in shown.loops if loop.name == "T2g")
 
 
 def integrity(journal: Path) -> str:

@@ -12,7 +12,7 @@ from config.model import Station
 from control_loops.heating_curve import CurvePoints
 from controller.checkpoint import RECENT_S, keep, restore
 from controller.state import first_state
-from core.command import LoopMode, SetMode, SetOffset, SetOutput, StartSource
+from core.command import LoopMode, SetMode, SetOffset, SetOutput, SetSetpoint, StartSource
 from core.record import AlarmEvent, AlarmRecord, ModeRecord, SetpointRecord
 from tests.unit.controller.conftest import Bench
 
@@ -37,11 +37,18 @@ class TestWhatPeopleSet:
         ours.scan(
             SetOutput(**TOLD, loop="T2g", value=44.0, lease_s=3600.0),
             SetOffset(**TOLD, circuit="main", offset_k=2.0, lease_s=7200.0),
+            SetSetpoint(**TOLD, circuit="main", setpoint_c=52.0, lease_s=5400.0),
         )
         ours.scan_for(600.0)
         operator = restarted(ours).state.operator
         assert operator == ours.state.operator
         assert operator.manual["T2g"].left_s == 3000.0
+        assert operator.setpoints["main"].left_s == 4800.0
+
+    def test_is_nothing_where_an_older_version_kept_it(self, ours):
+        kept = kept_by(ours)
+        del kept["setpoints"]
+        assert restore(ours.plan, first_state(ours.plan), kept).operator.setpoints == {}
 
     def test_ends_on_the_record_if_its_lease_ran_out_meanwhile(self, ours):
         ours.scan(SetOutput(**TOLD, loop="T2g", value=44.0, lease_s=3600.0))

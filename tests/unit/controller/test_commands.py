@@ -16,12 +16,15 @@ from controller.commands import (
 )
 from controller.operators import name_operator
 from controller.preview import Cause, Refusal, SetPoint
+from controller.snapshot import ChainStep
 from core.command import (
     Acknowledge,
+    EndSetpoint,
     LoopMode,
     SetMode,
     SetOffset,
     SetOutput,
+    SetSetpoint,
     StartSource,
     StartTune,
     StopSource,
@@ -30,6 +33,7 @@ from core.command import (
 from core.record import OperatorAction
 from tests.face import PUMP, SETTLING, VALVE, Door, SetClock, SmallDaemon, snapshot, station_file
 
+ZONES = ["low", "high"]
 BY = {"station": "st-01", "who": "", "why": "cold night"}
 MANUAL = replace(VALVE, mode="man", holder="operator")
 IN_MANUAL = snapshot(loops=(MANUAL, replace(PUMP, mode="man")))
@@ -37,6 +41,15 @@ OPEN = SetOutput(**BY, loop="T2g", value=60.0)
 TO_MAN = SetMode(**BY, loop="T2g", mode=LoopMode.MAN)
 TO_AUTO = SetMode(**BY, loop="T2g", mode=LoopMode.AUTO)
 WARMER = SetOffset(**BY, circuit="main", offset_k=2.0)
+COOLER, BY_CURVE = (
+    SetSetpoint(**BY, circuit="main", setpoint_c=52.0),
+    EndSetpoint(**BY, circuit="main"),
+)
+GIVEN = replace(
+    VALVE,
+    chain=(*VALVE.chain[:3], ChainStep("operator", 52.0, "°C", "li: a leak, 90 min left")),
+)
+IN_TWO_ZONES = snapshot(loops=(replace(VALVE, name="low.T2g"), replace(VALVE, name="high.T2g")))
 START = StartSource(**BY, source="gas1")
 STOP = StopSource(**BY, source="gas1")
 TUNE, TUNE_NO_MORE = StartTune(**BY, loop="T2g"), StopTune(**BY, loop="T2g")
@@ -64,6 +77,30 @@ class TestAPreview:
             (TO_MAN, snapshot(), "CV1_SV", "auto at 41.3 %", "man at 41.3 %", MANUAL_LEASE_S),
             (TO_AUTO, IN_MANUAL, "CV1_SV", "man at 41.3 %", "auto", 0.0),
             (WARMER, snapshot(), "offset of main", "1 K", "2 K", OFFSET_LEASE_S),
+            (
+                COOLER,
+                snapshot(),
+                "setpoint of main",
+                "56.2 °C, by the curve",
+                "52 °C",
+                MANUAL_LEASE_S,
+            ),
+            (
+                replace(COOLER, setpoint_c=50.0, lease_s=3600.0),
+                snapshot(loops=(GIVEN,)),
+                "setpoint of main",
+                "52 °C, by li: a leak, 90 min left",
+                "50 °C",
+                3600.0,
+            ),
+            (
+                BY_CURVE,
+                snapshot(loops=(GIVEN,)),
+                "setpoint of main",
+                "52 °C, by li: a leak, 90 min left",
+                "by the curve, with the ramp",
+                0.0,
+            ),
             (START, snapshot(), "source gas1", "normal", "start", 0.0),
             (STOP, snapshot(source="backup"), "source gas1", "backup", "return", 0.0),
             (
@@ -94,17 +131,17 @@ class TestAPreview:
         assert preview.command.who == "wang"
 
     @pytest.mark.parametrize(
-        ("point", "circuits", "command"),
+        ("point", "shown", "command"),
         [
-            ("CV1_SV", ["main"], replace(OPEN, who="li", value=3.0, lease_s=MANUAL_LEASE_S)),
+            ("CV1_SV", IN_MANUAL, replace(OPEN, who="li", value=3.0, lease_s=MANUAL_LEASE_S)),
             (
                 "offset",
-                ["main"],
+                IN_MANUAL,
                 replace(WARMER, who="li", offset_k=3.0, lease_s=OFFSET_LEASE_S),
             ),
             (
                 "high.offset",
-                ["low", "high"],
+                IN_TWO_ZONES,
                 SetOffset(
                     station="st-01",
                     who="li",
@@ -116,9 +153,52 @@ class TestAPreview:
             ),
         ],
     )
-    def test_makes_out_what_a_point_means(self, point, circuits, command):
-        desk, _ = desk_of(circuits=circuits)
+    def test_makes_out_what_a_point_means(self, point, shown, command):
+        desk, _ = desk_of(shown, circuits=ZONES if shown is IN_TWO_ZONES else ["main"])
         assert desk.select(SetPoint(**BY, point=point, value=3.0), "li").preview.command == command
+
+    @pytest.mark.parametrize(
+        ("point", "shown", "circuit"),
+        [("setpoint", snapshot(), "main"), ("high.setpoint", IN_TWO_ZONES, "high")],
+    )
+    def test_makes_out_whose_setpoint_is_given_and_given_back(self, point, shown, circuit):
+        desk, daemon = desk_of(shown, circuits=ZONES if shown is IN_TWO_ZONES else ["main"])
+        told = desk.select(SetPoint(**BY, point=point, value=52.0), "li").preview.command
+        assert told == replace(COOLER, who="li", circuit=circuit, lease_s=MANUAL_LEASE_S)
+        daemon.scan(
+            loops=tuple(replace(GIVEN, name=loop.name) for loop in shown.loops if loop.chain)
+        )
+        back = desk.select(SetMode(**BY, loop=point, mode=LoopMode.AUTO), "li").preview.command
+        assert back == replace(BY_CURVE, who="li", circuit=circuit)
+
+    @pytest.mark.parametrize(
+        ("request_", "shown", "warnings"),
+        [
+            (
+                COOLER,
+                snapshot(loops=(replace(VALVE, setpoint=57.0),)),
+                ("the ramp of 10 K/h takes 30 min", "the offset of 1 K waits meanwhile"),
+            ),
+            (
+                replace(COOLER, setpoint_c=56.3),
+                IN_MANUAL,
+                (
+                    "T2g is in manual: the valve follows once it is in auto",
+                    "the offset of 1 K waits meanwhile",
+                ),
+            ),
+            (
+                WARMER,
+                snapshot(loops=(GIVEN,)),
+                ("a person's setpoint rules: the offset counts once that has ended",),
+            ),
+        ],
+    )
+    def test_of_a_setpoint_says_what_it_waits_for_and_what_waits_for_it(
+        self, request_, shown, warnings
+    ):
+        desk, _ = desk_of(shown)
+        assert desk.select(request_, "wang").warnings == warnings
 
     def test_finds_the_only_backup_source_by_itself(self):
         desk, _ = desk_of(snapshot())
@@ -176,19 +256,27 @@ REFUSED = [
         replace(TO_AUTO, lease_s=3600.0),
         IN_MANUAL,
         Cause.INVALID,
-        "Only a manual value, a substitute or an offset",
+        "Only a manual value, a setpoint, a substitute or",
     ),
     (
         replace(START, lease_s=3600.0),
         IN_MANUAL,
         Cause.INVALID,
-        "Only a manual value, a substitute or an offset",
+        "Only a manual value, a setpoint, a substitute or",
     ),
     (TO_AUTO, snapshot(), Cause.CONFLICT, "T2g of st-01 is in auto already."),
     (replace(WARMER, offset_k=10.1), IN_MANUAL, Cause.INVALID, "An offset of 10.1 K is out of"),
     (replace(WARMER, offset_k=-10.1), IN_MANUAL, Cause.INVALID, "An offset of -10.1 K is out of"),
     (replace(WARMER, offset_k=float("nan")), IN_MANUAL, Cause.INVALID, "An offset of unknown is"),
     (replace(WARMER, circuit="high"), IN_MANUAL, Cause.UNKNOWN, "st-01 has no circuit high."),
+    (replace(COOLER, circuit="high"), IN_MANUAL, Cause.UNKNOWN, "st-01 has no circuit high."),
+    (COOLER, snapshot(loops=(PUMP,)), Cause.UNKNOWN, "st-01 has no loop T2g."),
+    (replace(COOLER, setpoint_c=34.9), snapshot(), Cause.INVALID, "34.9 °C is outside the limits"),
+    (replace(COOLER, setpoint_c=83.1), snapshot(), Cause.INVALID, "83.1 °C is outside the limits"),
+    (replace(COOLER, setpoint_c=float("nan")), snapshot(), Cause.INVALID, "unknown is outside the"),
+    (replace(COOLER, lease_s=90000.0), snapshot(), Cause.INVALID, "A lease of 25 h is out of"),
+    (BY_CURVE, snapshot(), Cause.CONFLICT, "No person's setpoint stands for main of st-01 now."),
+    (COOLER, snapshot(authority="watch"), Cause.FORBIDDEN, "heatd only watches st-01"),
     (replace(START, source="gas2"), IN_MANUAL, Cause.UNKNOWN, "st-01 has no backup source gas2."),
     (replace(START, source="base"), IN_MANUAL, Cause.UNKNOWN, "st-01 has no backup source base."),
     (START, snapshot(source="backup"), Cause.CONFLICT, "gas1 cannot be started: the source is in"),
@@ -245,12 +333,19 @@ class TestARefusal:
         assert refusal.next_step
         assert daemon.stations["st-01"].told == []
 
-    @pytest.mark.parametrize("request_", [OPEN, START, replace(WARMER, offset_k=1.0)])
-    def test_of_what_the_plc_moves_itself_leaves_only_the_offset(self, request_):
-        desk, daemon = desk_of(IN_MANUAL)
+    @pytest.mark.parametrize(
+        ("request_", "is_refused"),
+        [(OPEN, True), (START, True), (WARMER, False), (COOLER, False), (BY_CURVE, False)],
+    )
+    def test_of_what_the_plc_moves_itself_leaves_the_setpoint(self, request_, is_refused):
+        desk, daemon = desk_of(snapshot(loops=(GIVEN,)))
         daemon.stations["st-01"].config = station_file(write="setpoint")
-        answer = desk.select(request_, "wang")
-        assert isinstance(answer, Refusal) is not (request_.__class__ is type(WARMER))
+        assert isinstance(desk.select(request_, "wang"), Refusal) is is_refused
+
+    def test_of_a_setpoint_says_what_to_write_instead(self):
+        desk, _ = desk_of(snapshot())
+        refusal = desk.select(replace(COOLER, setpoint_c=90.0), "wang")
+        assert refusal.next_step == "Give 35 to 83 °C, as `limits` of main in its file says."
 
     def test_is_recorded_with_who_and_why(self):
         desk, daemon = desk_of()
@@ -357,6 +452,16 @@ class TestAToken:
         token = desk.select(OPEN, "wang").token
         daemon.scan(loops=(now,))
         assert asyncio.run(desk.operate(token, "wang")).sentence.startswith(sentence)
+        assert daemon.stations["st-01"].told == []
+
+    def test_of_a_setpoint_is_void_when_the_lease_of_another_has_ended(self):
+        desk, daemon = desk_of(snapshot(loops=(GIVEN,)))
+        token = desk.select(COOLER, "wang").token
+        daemon.scan(loops=(VALVE,))
+        assert asyncio.run(desk.operate(token, "wang")).sentence == (
+            "setpoint of main is now held by curve, no longer by operator;"
+            " it is at 56.2 °C, by the curve."
+        )
         assert daemon.stations["st-01"].told == []
 
     def test_holds_while_only_the_measured_values_move(self):

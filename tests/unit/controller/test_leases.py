@@ -1,21 +1,29 @@
 """What people ask of a station, and that every value they set has an end."""
 
+from dataclasses import replace
+from itertools import pairwise
+from math import isnan
+
 import pytest
 
 from controller.arbiter import Holder
-from controller.leases import MANUAL_LEASE_S, OFFSET_LEASE_S
+from controller.checkpoint import keep, restore
+from controller.leases import MANUAL_LEASE_S, OFFSET_LEASE_S, SETPOINT_LEASE_S
+from controller.setpoint import SetpointChain
 from core.command import (
     Acknowledge,
     Command,
+    EndSetpoint,
     LoopMode,
     SetMode,
     SetOffset,
     SetOutput,
+    SetSetpoint,
     StartSource,
     StopSource,
 )
 from core.point import Quality, Tag
-from core.record import AlarmEvent, AlarmRecord, ModeRecord, OperatorAction
+from core.record import AlarmEvent, AlarmRecord, ModeRecord, OperatorAction, SetpointRecord
 from tests.unit.controller.conftest import Bench
 
 TOLD = {"station": "st-01", "who": "ann", "why": "a leak"}
@@ -31,6 +39,17 @@ def auto(loop: str = "T2g") -> SetMode:
 
 def offset(kelvin: float, lease_s: float = 0.0) -> SetOffset:
     return SetOffset(**TOLD, circuit="main", offset_k=kelvin, lease_s=lease_s)
+
+
+def setpoint(celsius: float, lease_s: float = 0.0) -> SetSetpoint:
+    return SetSetpoint(**TOLD, circuit="main", setpoint_c=celsius, lease_s=lease_s)
+
+
+BY_CURVE = EndSetpoint(**TOLD, circuit="main")
+
+
+def chain(bench: Bench) -> SetpointChain:
+    return bench.last.circuits[0].chain
 
 
 def modes(bench: Bench, subject: str = "T2g") -> list[tuple[str, str, str]]:
@@ -128,6 +147,108 @@ class TestOffset:
         assert ours.state.operator.offsets == {}
 
 
+class TestASetpointByAPerson:
+    def test_stands_for_the_curve_and_all_its_corrections_and_is_reached_by_the_ramp(self, ours):
+        ours.scan(offset(2.0), setpoint(52.0))
+        ours.scan_for(360.0)
+        assert chain(ours).setpoint_c == pytest.approx(56.2 - 1.0, abs=0.05)  # 10 K/h for 6 min
+        ours.scan_for(3600.0, T_out=-15.0)
+        told = chain(ours)
+        assert (told.wanted_c, told.setpoint_c, told.rules) == (52.0, 52.0, "operator")
+        assert (told.ruling, told.offset_k) == ("", 2.0)
+        assert ours.values["T2g_SP"] == 52.0
+
+    def test_is_recorded_with_who_and_why_both_ways(self, ours):
+        ours.scan(setpoint(52.0))
+        ours.scan_for(120.0)
+        ours.scan(BY_CURVE)
+        assert modes(ours, "main setpoint") == [
+            ("curve", "operator", "ann: a leak"),
+            ("operator", "curve", "ann: a leak"),
+        ]
+        moved = [r for r in ours.records if isinstance(r, SetpointRecord) and r.loop == "T2g"]
+        assert moved[-1].why == "set to 52.0 °C by ann: a leak"
+        assert moved[-1].new < moved[0].new
+
+    def test_is_renewed_and_changed_without_a_second_record(self, ours):
+        ours.scan(setpoint(52.0))
+        assert ours.state.operator.setpoints["main"].left_s == SETPOINT_LEASE_S
+        ours.scan_for(30.0)
+        ours.scan(setpoint(53.0, lease_s=600.0))
+        held = ours.state.operator.setpoints["main"]
+        assert (held.setpoint_c, held.left_s) == (53.0, 600.0)
+        assert len(modes(ours, "main setpoint")) == 1
+
+    @pytest.mark.parametrize("end", [BY_CURVE, None])
+    def test_ends_without_a_step_when_withdrawn_or_with_its_lease(self, ours, end):
+        ours.scan(setpoint(52.0, lease_s=1800.0))
+        ours.scan_for(1790.0)
+        before = len(ours.decisions)
+        ours.scan(*([end] if end else []))
+        ours.scan_for(1800.0)
+        setpoints = [d.circuits[0].chain.setpoint_c for d in ours.decisions[before - 1 :]]
+        assert max(abs(b - a) for a, b in pairwise(setpoints)) <= 10.0 * 5.0 / 3600.0 + 1e-9
+        assert setpoints[0] == 52.0
+        assert setpoints[-1] == pytest.approx(56.2, abs=0.05)
+        assert chain(ours).rules == ""
+        assert modes(ours, "main setpoint")[-1][2] == ("ann: a leak" if end else "the lease ended")
+
+    def test_is_not_what_the_rooms_answer_for(self, ours):
+        ours.scan_for(3600.0, T_room_avg=19.0)
+        shift_k = chain(ours).rooms.shift_k
+        ours.scan(setpoint(52.0))
+        ours.scan_for(7200.0)
+        assert (chain(ours).rooms.frozen, chain(ours).rooms.shift_k) == ("operator", shift_k)
+        ours.scan(BY_CURVE)
+        # Nothing wound up meanwhile: it goes on from where it stood.
+        assert chain(ours).rooms.shift_k == pytest.approx(shift_k, abs=0.01)
+
+    @pytest.mark.parametrize(
+        ("seen", "ruling"), [({"T1h": 80.0}, "T1h_max"), ({"F1": 90.0}, "F1_max")]
+    )
+    def test_bows_to_the_limits_which_then_rule(self, station, seen, ruling):
+        circuit = station.circuits["main"]
+        limited = replace(circuit, limits=replace(circuit.limits, F1_max_m3h=60.0))
+        bench = Bench(replace(station, circuits={"main": limited})).take_over()
+        bench.scan(setpoint(60.0))
+        bench.scan_for(3600.0, **seen)
+        assert chain(bench).rules == ruling
+        assert chain(bench).setpoint_c < 59.0
+        assert f"limited by {ruling}" in chain(bench).why
+
+    def test_outside_of_limits_that_were_changed_since_is_what_they_make_of_it(self, ours):
+        ours.scan(setpoint(83.0))
+        circuit = ours.config.circuits["main"]
+        lower = replace(circuit, limits=replace(circuit.limits, T2g_c=(35.0, 57.0)))
+        again = Bench(replace(ours.config, circuits={"main": lower})).take_over()
+        again.state = restore(again.plan, again.state, keep(ours.plan, ours.state))
+        again.scan()
+        assert (chain(again).wanted_c, chain(again).rules) == (57.0, "T2g_high")
+
+    def test_needs_no_outdoor_temperature(self, bench):
+        bench.spoil("T_out")
+        bench.scan(setpoint(52.0))
+        assert isnan(chain(bench).curve_c)
+        assert chain(bench).setpoint_c == 52.0
+
+    def test_that_ends_onto_sensors_that_cannot_be_trusted_holds(self, station):
+        bench = Bench(replace(station, outdoor=replace(station.outdoor, order=("T_out",))))
+        bench.spoil("T_out")
+        bench.scan(setpoint(52.0, lease_s=60.0))
+        bench.take_over()
+        bench.spoil("T2g")
+        bench.scan_for(120.0)
+        assert bench.state.operator.setpoints == {}
+        assert (chain(bench).setpoint_c, chain(bench).rules) == (52.0, "")
+        assert bench.last.held["CV1_SV"].holder is Holder.HOLD
+
+    def test_leaves_frost_and_trips_where_they_are(self, ours):
+        ours.scan(setpoint(40.0))
+        # Far above it the loop would close the valve; frost keeps that open, a trip shuts it.
+        assert ours.scan_for(60.0, T2h=6.0, T2g=75.0).held["CV1_SV"].holder is Holder.FROST
+        assert ours.scan_for(60.0, T2h=44.0, T2g=92.0).held["CV1_SV"].holder is Holder.TRIP
+
+
 class TestOtherCommands:
     def test_an_alarm_is_acknowledged_with_who_and_why(self, ours):
         ours.scan_for(15.0, FLOOD=1.0)
@@ -165,6 +286,7 @@ class TestTheEndOfALease:
             (man("P2D", 1200.0), man("P2D", 1200.0), "lease_P2D"),
             (man("P2h", 1200.0), man("P2h", 1200.0), "lease_P2h"),
             (offset(2.0, 1200.0), offset(2.0, 1200.0), "lease_offset"),
+            (setpoint(52.0, 1200.0), setpoint(52.0, 1200.0), "lease_setpoint"),
         ],
     )
     def test_is_told_once_ten_minutes_before_and_a_renewal_clears_it(

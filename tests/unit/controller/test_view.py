@@ -7,18 +7,19 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
 
+from api.messages import Status
 from config.formula import Amount
 from config.model import Calibration
 from control_loops.monitor import LoopFigures
 from control_loops.weather import WeatherTerms, Wind
 from controller.snapshot import LoopView, StationSnapshot
 from controller.state import first_state
-from controller.tables import explanation_view
+from controller.tables import explanation_view, station_view, status_table
 from controller.translate import explanation_of, station_of, whole_station_of
 from controller.view import snapshot_of
-from core.command import Acknowledge, LoopMode, SetMode, SetOffset, SetOutput
+from core.command import Acknowledge, LoopMode, SetMode, SetOffset, SetOutput, SetSetpoint
 from core.point import Tag
 from drivers.budget import Wear
 from drivers.link import LinkStatus
@@ -103,6 +104,44 @@ def test_the_chain_leads_from_the_outdoor_temperature_to_what_was_written(ours):
     assert values["curve"] + values["offset"] == pytest.approx(values["limits"])
     assert values["arbiter"] == values["written"] == ours.last.outputs.values["CV1_SV"]
     assert chain[0].note == "T_out, 0 s old"
+
+
+def test_a_setpoint_that_a_person_gave_is_named_and_rests_on_no_sensor(ours):
+    ours.spoil("T_out")
+    ours.scan(SetSetpoint(**TOLD, circuit="main", setpoint_c=52.0))
+    ours.scan_for(90.0)
+    view = loop(seen(ours))
+    notes = {step.name: step.note for step in view.chain}
+    assert [step.name for step in view.chain][5:9] == ["offset", "operator", "limits", "setpoint"]
+    assert (view.ruling, steps(view)["operator"], steps(view)["limits"]) == ("operator", 52.0, 52.0)
+    assert (notes["operator"], notes["limits"]) == ("ann: test, 238 min left", "operator rules")
+    assert notes["rooms"].endswith("held: operator")
+    assert view.why == "T2g set to 52.0 °C by ann: test"
+    told = chain(view)
+    assert (told["curve"][0], told["limits"][0], told["setpoint"][0]) == ("substituted", "", "")
+    assert told["demand"][0] == "good"
+
+
+def test_the_status_marks_a_setpoint_that_is_not_the_curves(ours):
+    assert "(operator)" not in shown(station_view(station_of(seen(ours))))
+    ours.scan(SetSetpoint(**TOLD, circuit="main", setpoint_c=56.2))
+    status = station_of(seen(ours))
+    whole = Status(
+        at=status.at,
+        started_at=status.at,
+        is_simulation=True,
+        is_read_only=False,
+        stations=(status,),
+        waiting=(),
+    )
+    assert "56.2 °C (operator)" in shown(station_view(status))
+    assert "56.2 (operator)" in shown(status_table(whole))
+
+
+def shown(view: RenderableType) -> str:
+    console = Console(width=250, record=True, file=io.StringIO())
+    console.print(view)
+    return console.export_text()
 
 
 @pytest.mark.parametrize(
@@ -283,8 +322,6 @@ def test_the_explanation_ends_with_how_the_loop_fares(ours, regularity, words):
     figures = LoopFigures(12.0, 40.2, 0.51, 0.05, 0.02, 0.42, regularity, 300.0)
     snapshot = seen(ours)
     told = replace(snapshot, loops=(replace(loop(snapshot), figures=figures),))
-    console = Console(width=200, record=True, file=io.StringIO())
-    console.print(explanation_view(explanation_of(told, "T2g")))
-    text = console.export_text()
+    text = shown(explanation_view(explanation_of(told, "T2g")))
     assert "of 12.0 h: 40 starts and 0.51 strokes a day, 5% of the time at a limit" in text
     assert f"error +0.02 ± 0.42 K, {words}".rstrip(", ") in text
