@@ -6,17 +6,18 @@ Rule: an overrun skips grid points, it never queues them.
 import math
 import zlib
 
-_PLACES = 100
+_PLACES_PER_S = 10
 
 
 def phase_s(station: str, period_s: float) -> float:
     """Return the station's own place in the period, in s, so that stations spread over the bus.
 
-    There are a hundred places: stations that share one are woken together, which costs less than
-    waking each for itself, and the last of five is still a few ms late at the most. A checksum of
+    There are ten places a second: stations that share one are woken together, which costs less than
+    waking each for itself, and the last of fifty is still a few ms late at the most. A checksum of
     the name and not `hash`, which differs from process to process.
     """
-    return (zlib.crc32(station.encode()) % _PLACES) / _PLACES * period_s
+    places = max(1, round(_PLACES_PER_S * period_s))
+    return zlib.crc32(station.encode()) % places / places * period_s
 
 
 def first_grid_point(station: str, period_s: float, now_s: float) -> float:

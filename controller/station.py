@@ -19,14 +19,14 @@ from controller.grid import first_grid_point, next_grid_point
 from controller.plan import StationPlan
 from controller.snapshot import StationSnapshot
 from controller.state import StationState, Surroundings
-from controller.view import snapshot_of
+from controller.view import loops_of, snapshot_of
 from core.clock import Clock, Instant
 from core.command import Command
 from core.image import NO_DOUBTS, Outputs, ProcessImage
 from core.point import Doubt, Sample, TagTable
 from core.record import AlarmEvent, AlarmRecord, ExplanationRecord, Record, ScanRecord
 from drivers.forecast import ForecastBoard
-from drivers.link import Columns, Link
+from drivers.link import Columns, Link, LinkStatus
 from drivers.rooms import RoomPoints
 from history.writer import Writer
 
@@ -186,9 +186,7 @@ class StationShell:
         if ruling == self._ruling and since_s < explained.EVERY_S:
             return
         self._ruling, self._explained_s = ruling, now.monotonic_s
-        shown = self.snapshot
-        assert shown is not None, "a scan that was decided can be shown"
-        loops = explained.written(shown.loops)
+        loops = explained.written(loops_of(decision, self._statuses()))
         record = ExplanationRecord(at=now.utc, station=self.config.station, loops=loops)
         self.shared.journal.put([record])
 
@@ -233,7 +231,7 @@ class StationShell:
     def _surroundings(self, missed_s: float) -> Surroundings:
         return Surroundings(
             outdoor=self.shared.outdoor_elsewhere(self.plan.elsewhere),
-            devices={name: link.status for name, link in self.links.items()},
+            devices=self._statuses(),
             is_journal_degraded=self.shared.journal.is_degraded,
             is_read_only=self.shared.is_read_only,
             is_simulation=self.shared.is_simulation,
@@ -241,6 +239,9 @@ class StationShell:
             are_rooms_lost=self.rooms.are_lost,
             forecast=self.shared.forecast.newest,
         )
+
+    def _statuses(self) -> dict[str, LinkStatus]:
+        return {name: link.status for name, link in self.links.items()}
 
     async def _write(self, outputs: Outputs, now_s: float) -> None:
         # A link passes over the tags of other devices.
@@ -251,7 +252,7 @@ class StationShell:
         return snapshot_of(
             self.plan,
             decision,
-            links={name: link.status for name, link in self.links.items()},
+            links=self._statuses(),
             scans=self.scans,
             overruns=self.overruns,
             is_simulation=self.shared.is_simulation,

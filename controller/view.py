@@ -4,8 +4,8 @@ Rule: only translates; nothing is decided here.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from math import isfinite, isnan
+from typing import NamedTuple
 
 from alarms.table import Standing
 from config.devices import Device
@@ -36,6 +36,7 @@ from drivers.link import LinkStatus
 _NAN = float("nan")
 _MINUTE_S = 60.0
 _FAILED = "the controller failed; the PLC runs on its own"
+_VERIFIED = {None: "not written", True: "verified", False: "not read back yet"}
 
 
 def snapshot_of(
@@ -82,9 +83,7 @@ def snapshot_of(
         rooms_avg_c=image.value(Tag(f"{room}T_room_avg")),
         source=decision.source.name.lower(),
         source_why=decision.source.why,
-        loops=tuple(
-            loop for circuit in decision.circuits for loop in _loops(decision, circuit, links)
-        ),
+        loops=loops_of(decision, links),
         alarms=tuple(_alarm(standing, decision) for standing in decision.state.alarms.active()),
         devices=tuple(
             _device(name, link, plan.config.devices[name]) for name, link in links.items()
@@ -116,49 +115,40 @@ def _image_of(decision: Decision) -> ScanRecord:
     return scan
 
 
-def _loops(
-    decision: Decision, circuit: CircuitResult, links: Mapping[str, LinkStatus]
-) -> tuple[LoopView, ...]:
+class _Row(NamedTuple):
+    """A loop's setpoint and output, each with its unit, and how it fares."""
+
+    setpoint: float
+    unit: str
+    output: float
+    output_unit: str
+    watched: MonitorState
+
+
+def loops_of(decision: Decision, links: Mapping[str, LinkStatus]) -> tuple[LoopView, ...]:
+    """Return the loops of a station, each with why it does what it does.
+
+    Args:
+        decision: What its newest complete scan decided.
+        links: How the links to its devices fare, by device.
+    """
     image = _image_of(decision).image
-    plan, config = circuit.plan, circuit.plan.config
-    watch = circuit.state.watch
-    rows = (
-        (plan.t2g, circuit.chain.setpoint_c, "°C", circuit.position_pct, "%", watch.valve),
-        (
-            plan.p2d,
-            circuit.pumps.dp_kpa,
-            "kPa",
-            _speed_hz(image, plan.pumps),
-            "Hz",
-            watch.circulation,
-        ),
-        (
-            plan.p2h,
-            config.makeup.P2h_mpa,
-            "MPa",
-            _speed_hz(image, plan.makeup_pumps),
-            "Hz",
-            watch.makeup,
-        ),
-    )
     return tuple(
-        replace(
-            _loop(
-                decision,
-                circuit,
-                name,
-                is_verified=_is_verified(decision, plan.loops[name], links),
-                held=_held(plan.loops[name], links),
-                setpoint=(setpoint, unit),
-                measured=image[name],
-                present=(output, output_unit),
-            ),
-            figures=_figures(watched),
-            is_by_contacts=name == plan.t2g and plan.motor is not None,
-            can_tune=name == plan.t2g,
-            tune=tune_view(plan, circuit.state.tune) if name == plan.t2g else None,
-        )
-        for name, setpoint, unit, output, output_unit, watched in rows
+        [
+            _loop(decision, circuit, name, row, links)
+            for circuit in decision.circuits
+            for name, row in _rows(circuit, image)
+        ]
+    )
+
+
+def _rows(circuit: CircuitResult, image: ProcessImage) -> tuple[tuple[Tag, _Row], ...]:
+    plan, watch, makeup = circuit.plan, circuit.state.watch, circuit.plan.config.makeup
+    circulated_hz, made_up_hz = _speed_hz(image, plan.pumps), _speed_hz(image, plan.makeup_pumps)
+    return (
+        (plan.t2g, _Row(circuit.chain.setpoint_c, "°C", circuit.position_pct, "%", watch.valve)),
+        (plan.p2d, _Row(circuit.pumps.dp_kpa, "kPa", circulated_hz, "Hz", watch.circulation)),
+        (plan.p2h, _Row(makeup.P2h_mpa, "MPa", made_up_hz, "Hz", watch.makeup)),
     )
 
 
@@ -182,58 +172,51 @@ def _loop(
     decision: Decision,
     circuit: CircuitResult,
     name: Tag,
-    *,
-    is_verified: bool | None,
-    held: str,
-    setpoint: tuple[float, str],
-    measured: Sample,
-    present: tuple[float, str],
+    row: _Row,
+    links: Mapping[str, LinkStatus],
 ) -> LoopView:
-    """Return the view of one loop; `setpoint` and `present` (its output) carry their units."""
-    tag = circuit.plan.loops[name]
-    claim = circuit.held[tag]
-    unit, output_unit = setpoint[1], present[1]
-    image = _image_of(decision).image
-    if name == circuit.plan.t2g:
-        rooms = image[circuit.plan.rooms_avg]
-        wish, terms = _setpoint_steps(circuit, rooms), _pid_steps(circuit, measured)
+    plan, image = circuit.plan, _image_of(decision).image
+    tag, measured, is_supply = plan.loops[name], image[name], name == plan.t2g
+    claim, is_by_contacts = circuit.held[tag], is_supply and plan.motor is not None
+    is_verified = _is_verified(decision, tag, links)
+    if is_supply:
+        wish = _setpoint_steps(circuit, image[plan.rooms_avg])
+        terms = _pid_steps(circuit, measured)
     else:
-        wish, terms = (ChainStep("setpoint", *setpoint),), ()
-    written = decision.outputs.values.get(tag, _NAN)
-    notes = {None: "not written", True: "verified", False: "not read back yet"}
-    note = held or notes[is_verified]
-    end = ChainStep("written", written, output_unit, note, *_trust(image[tag]))
-    if tag == circuit.plan.valve and circuit.plan.motor is not None:
-        end = _pulsed(circuit)
-    chain = (
-        *wish,
-        _measured(image, circuit.plan, name, unit),
-        *terms,
-        ChainStep(
-            "arbiter",
-            _NAN if claim.value is None else claim.value,
-            output_unit,
-            f"{claim.holder.name.lower()}: {claim.why}",
-        ),
-        end,
+        wish, terms = (ChainStep("setpoint", row.setpoint, row.unit),), ()
+    arbiter = ChainStep(
+        "arbiter",
+        _NAN if claim.value is None else claim.value,
+        row.output_unit,
+        f"{claim.holder.name.lower()}: {claim.why}",
     )
+    if is_by_contacts:
+        end = _pulsed(circuit)
+    else:
+        written = decision.outputs.values.get(tag, _NAN)
+        note = _held(tag, links) or _VERIFIED[is_verified]
+        end = ChainStep("written", written, row.output_unit, note, *_trust(image[tag]))
     return LoopView(
         name=name,
         output_tag=tag,
         mode="man" if name in decision.state.operator.manual else "auto",
-        setpoint=setpoint[0],
+        setpoint=row.setpoint,
         measured=image.value(name),
-        unit=unit,
-        output=present[0],
-        output_unit=output_unit,
+        unit=row.unit,
+        output=row.output,
+        output_unit=row.output_unit,
         holder=claim.holder.name.lower(),
         why=claim.why,
         ruling=circuit.chain.rules if name == circuit.plan.t2g else "",
         is_verified=is_verified,
-        chain=chain,
+        chain=(*wish, _measured(image, plan, name, row.unit), *terms, arbiter, end),
         quality=_name(measured.quality),
         age_s=measured.age_s,
         reason=image.reason(name),
+        figures=_figures(row.watched),
+        is_by_contacts=is_by_contacts,
+        can_tune=is_supply,
+        tune=tune_view(plan, circuit.state.tune) if is_supply else None,
     )
 
 
