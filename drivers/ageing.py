@@ -4,7 +4,7 @@ Rule: silence is no value; it makes a GOOD value STALE and at last BAD, and neve
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from core.image import NO_DOUBTS
@@ -74,6 +74,15 @@ class Ageing:
         self.true_at_s = self.at_s.copy()
         # By first column; what does not make up the whole table is not used.
         self._runs: dict[int, _Run] = {}
+
+    @property
+    def broken(self) -> int:
+        """How many columns came BAD when they were last asked for."""
+        return self._qualities.count(Quality.BAD)
+
+    def is_broken(self, columns: Iterable[int]) -> bool:
+        """Return whether any of these columns came BAD when it was last asked for."""
+        return any(self._qualities[i] == Quality.BAD for i in columns)
 
     def keep(self, blocks: Sequence[Block], at_s: float) -> None:
         """Take what one poll brought that was asked for at `at_s`."""

@@ -170,13 +170,16 @@ class Driver(Protocol):
 
     async def write(
         self, values: Mapping[Tag, float], alongside: Mapping[Tag, float] = NO_VALUES
-    ) -> None:
+    ) -> Mapping[Tag, float]:
         """Put absolute values into the device, neighbours in one request.
 
         Args:
             values: What must be written, in the points' units.
             alongside: What is wanted and already stands there; sent again where that joins two
                 requests into one.
+
+        Returns:
+            What was written: all of `values`, and of `alongside` what went with them.
 
         Raises:
             Refused: The device took all but the error's `tags`.

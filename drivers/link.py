@@ -234,7 +234,12 @@ class Link:
             self._look_at_firmware(reading, *self._firmware)
         if not self._is_identified:
             return
+        broken = self._ageing.broken
         self._ageing.keep(reading.blocks, at_s)
+        is_mended = self._ageing.broken < broken
+        if is_mended and not slow and self._ageing.is_broken(self._driver.slow):
+            # What was wrong with the fast points is over: the slow ones need not wait for a minute.
+            self._slow_due_s = -math.inf
         self._plausibility.look(reading.blocks, self._ageing.values, self._ageing.at_s, at_s)
         self._read_back.compare(self._ageing.values, self._ageing.at_s, at_s)
         if self._is_up:
@@ -275,11 +280,11 @@ class Link:
             return
         refused: tuple[Tag, ...] = ()
         try:
-            await self._driver.write(due, standing)
+            taken = await self._driver.write(due, standing)
         except Refused as error:
             refused = error.tags or tuple(due)
             self._say_write_fault(str(error))
-        taken = {tag: value for tag, value in due.items() if tag not in refused}
+            taken = {tag: value for tag, value in due.items() if tag not in refused}
         self._read_back.sent(taken, now_s)
         self._read_back.failed(refused, now_s)
         self._writes += len(taken)

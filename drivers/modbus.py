@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from core.point import Tag
+from core.point import Quality, Tag
 from drivers.base import (
     NO_VALUES,
     Block,
@@ -135,12 +135,14 @@ class ModbusDriver:
         if refused and not blocks:
             what, _, remedy = refused.rpartition("; ")
             raise Refused(self._device, what, remedy)
+        if any(block.qualities.count(Quality.GOOD) < len(block.qualities) for block in blocks):
+            blocks = plan.trusted(blocks)
         return Reading(tuple(blocks), refused, tuple(learnt))
 
     async def write(
         self, values: Mapping[Tag, float], alongside: Mapping[Tag, float] = NO_VALUES
-    ) -> None:
-        """Put absolute values into the device, neighbours in one request.
+    ) -> Mapping[Tag, float]:
+        """Put absolute values into the device, neighbours in one request; return what was written.
 
         Raises:
             Refused: The device took all but the error's `tags`.
@@ -148,18 +150,22 @@ class ModbusDriver:
         """
         everything = {**alongside, **values}
         refused: list[Refused] = []
+        written: dict[Tag, float] = {}
         for request in self._plan.writes(tuple(values), tuple(alongside)):
+            tags = tuple([r.point.tag for r in request.registers])
             try:
                 await self._send(self._encoded(request, everything), "the reply to a write names")
             except Refused as error:
-                tags = tuple(r.point.tag for r in request.registers)
                 refused.append(Refused(error.device, error.what, error.remedy, tags))
+            else:
+                written.update([(tag, everything[tag]) for tag in tags])
         if refused:
             tags = tuple(tag for error in refused for tag in error.tags)
             first = refused[0]
             raise Refused(
                 first.device, f"{', '.join(tags)} not taken: {first.what}", first.remedy, tags
             )
+        return written
 
     async def pulse(self, tag: Tag) -> None:
         """Set a command bit once.

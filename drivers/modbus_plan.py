@@ -8,12 +8,13 @@ import struct
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import nan
 
-from core.point import Tag, TagTable
+from core.point import Quality, Tag, TagTable
 from drivers.base import Block, Target
 from drivers.batching import ReadRequest, WriteRequest, halves, plan_reads, plan_writes
-from drivers.kinds import target_of
-from drivers.registers import BlockCodec
+from drivers.kinds import FLOAT_COUNTS, target_of
+from drivers.registers import FLOATS_MIN, BlockCodec
 from drivers.settings import Area, Modbus, Register, WordOrder
 
 READ_CODES: dict[Area, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
@@ -137,6 +138,9 @@ class Plan:
             read.place(self.table.index)
         self.slow = frozenset(self.table.index[r.point.tag] for r in readable if r.is_slow)
         self.once = frozenset(self.table.index[r.point.tag] for r in readable if r.is_once)
+        self._floats = frozenset(
+            self.table.index[r.point.tag] for r in readable if r.kind in FLOAT_COUNTS
+        )
         self.refusals: dict[Read, Refusal] = {}
         # A scan asks for the same groups and writes the same few tags again and again.
         self._due: dict[tuple[bool, bool], tuple[Read, ...]] = {}
@@ -147,7 +151,11 @@ class Plan:
         )
 
     def due(self, *, slow: bool, once: bool, now_s: float) -> tuple[Read, ...]:
-        """Return the blocks to ask for at the loop time `now_s`, without those that rest."""
+        """Return the blocks to ask for at the loop time `now_s`, without those that rest.
+
+        A refused block that does not rest is asked for again at once, whatever its group: a slow
+        one would else be said to have been busy for the whole minute until its turn.
+        """
         reads = self._due.get((slow, once))
         if reads is None:
             reads = tuple(
@@ -158,14 +166,19 @@ class Plan:
             self._due[slow, once] = reads
         if not self.refusals:
             return reads
+        asked = frozenset(reads)
         return tuple(
             read
-            for read in reads
-            if (refusal := self.refusals.get(read)) is None or now_s >= refusal.retry_at_s
+            for read in self._reads
+            if (
+                refusal.retry_at_s <= now_s
+                if (refusal := self.refusals.get(read))
+                else read in asked
+            )
         )
 
     def others(self, now_s: float) -> tuple[Read, ...]:
-        """Return the blocks that no fast poll asks for, where by its map the device has no others.
+        """Return the blocks that no fast poll asked for, where by its map the device has no others.
 
         There are none while it is busy or has failed: that is not the map's fault.
         """
@@ -175,7 +188,7 @@ class Plan:
         return tuple(
             read
             for read in self.due(slow=True, once=True, now_s=now_s)
-            if read.request.is_slow or read.request.is_once
+            if read not in self.refusals and (read.request.is_slow or read.request.is_once)
         )
 
     def halve(self, read: Read) -> tuple[Read, Read] | None:
@@ -216,6 +229,25 @@ class Plan:
         self.refusals = {
             read: refusal for read, refusal in self.refusals.items() if refusal.code in keep
         }
+
+    def trusted(self, blocks: list[Block]) -> list[Block]:
+        """Return what one poll brought without its floats, where most of them are BAD.
+
+        Their words are swapped, or it is another map: one that looks right by chance is none.
+        """
+        floats = [block.qualities[i] for block in blocks for i in self._floats_of(block)]
+        if len(floats) < FLOATS_MIN or 2 * floats.count(Quality.BAD) <= len(floats):
+            return blocks
+        return [self._without_floats(block) for block in blocks]
+
+    def _floats_of(self, block: Block) -> list[int]:
+        return [i for i in range(len(block.values)) if block.start + i in self._floats]
+
+    def _without_floats(self, block: Block) -> Block:
+        values, qualities = list(block.values), bytearray(block.qualities)
+        for i in self._floats_of(block):
+            values[i], qualities[i] = nan, Quality.BAD
+        return Block(block.start, tuple(values), bytes(qualities))
 
     def _plan_writes(
         self, due: tuple[Tag, ...], alongside: tuple[Tag, ...]

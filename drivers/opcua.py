@@ -149,8 +149,8 @@ class OpcUaDriver:
 
     async def write(
         self, values: Mapping[Tag, float], alongside: Mapping[Tag, float] = NO_VALUES
-    ) -> None:
-        """Put absolute values into the device, all in one service call.
+    ) -> Mapping[Tag, float]:
+        """Put absolute values into the device, all in one service call; return them.
 
         Raises:
             Refused: The device took all but the error's `tags`.
@@ -166,6 +166,7 @@ class OpcUaDriver:
                 "correct the types in its map, or our rights at the server",
                 tuple(refused),
             )
+        return values
 
     async def pulse(self, tag: Tag) -> None:
         """Set a command bit once.

@@ -37,8 +37,8 @@ _CODES: dict[RegisterKind, str] = {
 }
 _DECIMAL = frozenset({"bcd16", "bcd32"})
 _PACK = {kind: struct.Struct(">" + code).pack for kind, code in _CODES.items()}
-# So few floats may well be wrong for reasons of their own.
-_FLOATS_MIN = 8
+FLOATS_MIN = 8
+"""Fewer floats may well be wrong for reasons of their own."""
 # With its words swapped a float is out of range, or else mostly next to nothing: no sensor of a
 # station shows a millionth of its unit.
 _NEXT_TO_NOTHING = 2.0**-20
@@ -236,7 +236,7 @@ class BlockCodec:
 
     def _is_another_map(self, values: Sequence[float]) -> bool:
         """Return whether most floats cannot be: their words are swapped, or it is another map."""
-        if len(self._floats) < _FLOATS_MIN:
+        if len(self._floats) < FLOATS_MIN:
             return False
         impossible = sum(
             math.isnan(values[i]) or 0.0 < abs(values[i]) < _NEXT_TO_NOTHING for i in self._floats

@@ -118,6 +118,7 @@ class FaultHouse:
         self.findings.clear()
         self.alarms.clear()
         self._invariants.broken.clear()
+        self.server.ledger.writes.clear()
         self._first_duplicate = len(self.server.ledger.duplicates)
         self.true_s = self.ended_s = None
         self.began_s = asyncio.get_running_loop().time()

@@ -67,6 +67,25 @@ def test_the_slow_points_come_once_a_minute(link_of, plc, play):
     play(scene())
 
 
+def test_slow_points_that_came_broken_come_again_when_the_fast_ones_are_mended(link_of, plc, play):
+    async def scene():
+        link = link_of()
+        plc.set_float(0, math.nan)
+        plc.set_float(200, math.nan)
+        seen = await scan(link)
+        assert quality(link, seen) == quality(link, seen, "FB_x1") == BAD
+        await scans(link, 3)
+        plc.set_float(200, -10.0)
+        assert quality(link, await scans(link, 3), "FB_x1") == BAD
+        plc.set_float(0, 45.5)
+        seen = await scans(link, 2)
+        assert quality(link, seen) == quality(link, seen, "FB_x1") == GOOD
+        await scans(link, 5)
+        assert [address for _, address, _ in plc.requests].count(200) == 2
+
+    play(scene())
+
+
 def test_values_age_to_stale_and_bad_and_come_back(link_of, plc, play):
     async def scene():
         link = link_of()

@@ -7,10 +7,10 @@ from contextlib import suppress
 
 import pytest
 
-from core.point import Quality, Tag
+from core.point import Point, Quality, Tag
 from drivers.base import DriverError, Garbled, Reading, Refused, Unreachable
 from drivers.modbus import modbus_tcp
-from drivers.settings import ModbusTcp
+from drivers.settings import ModbusTcp, Register
 
 
 @pytest.fixture
@@ -37,6 +37,33 @@ def test_one_poll_is_one_request_and_the_slow_group_comes_only_when_asked(driver
         assert value(driver, fast, "FB_x1") is None
         assert value(driver, everything, "FB_x1") == 0.0
         assert plc.connections == 1
+
+    play(scene())
+
+
+def test_a_float_that_looks_right_by_chance_is_bad_where_most_others_are(plc, play):
+    """Swapped words: of the floats of a device a few still make sense."""
+    registers = [
+        *(
+            Register(point=Point(tag=Tag(f"T{n}")), area="holding", address=2 * n, kind="f32")
+            for n in range(8)
+        ),
+        Register(point=Point(tag=Tag("Q1_tot")), area="holding", address=200, kind="f32"),
+        Register(point=Point(tag=Tag("FB_run")), area="holding", address=210, kind="u16"),
+    ]
+    swapped = modbus_tcp("plc", ModbusTcp(host="plc"), registers)()
+
+    async def scene():
+        for n in range(4):
+            plc.set_float(2 * n, math.nan)
+        plc.set_float(200, 7.0e-30)
+        half = await swapped.read(slow=True)
+        plc.set_float(8, math.nan)
+        most = await swapped.read(slow=True)
+
+        assert value(swapped, half, "Q1_tot") == pytest.approx(7.0e-30)
+        assert math.isnan(value(swapped, most, "Q1_tot"))
+        assert value(swapped, most, "FB_run") == 0.0
 
     play(scene())
 
@@ -70,10 +97,11 @@ def test_an_implausible_value_is_bad_and_the_others_hold(driver, plc, play):
 )
 def test_neighbours_are_written_in_one_request(driver, plc, play, values, alongside, requests):
     async def scene():
-        await driver.write(values, alongside)
+        written = await driver.write(values, alongside)
         reading = await driver.read(slow=True)
 
         assert plc.requests[: len(requests)] == requests
+        assert written == {**alongside, **values}
         for tag, wanted in {**values, **alongside}.items():
             assert value(driver, reading, tag) == wanted
 
@@ -270,6 +298,38 @@ def test_a_device_that_refused_everything_may_come_back_in_the_middle_of_a_poll(
         plc.requests.clear()
         assert len((await driver.read(slow=True)).blocks) == 2
         assert plc.requests == asked
+
+    play(scene())
+
+
+@pytest.mark.parametrize("code", [2, 4, 5, 6])
+def test_a_slow_block_that_was_refused_does_not_wait_for_its_turn(driver, plc, play, code):
+    async def scene():
+        await driver.read(slow=True)
+        plc.refused[200] = code
+        await driver.read(slow=True)
+        plc.refused.clear()
+        plc.requests.clear()
+        assert (await driver.read(slow=False)).refused == ""
+        assert plc.requests == [(3, 0, 11), (3, 200, 2)]
+        assert len((await driver.read(slow=False)).blocks) == 1
+
+    play(scene())
+
+
+@pytest.mark.parametrize("code", [5, 6])
+def test_a_device_that_is_busy_twice_is_not_said_to_have_been_busy_all_the_time(
+    driver, plc, play, code
+):
+    async def scene():
+        for _ in range(2):
+            plc.refused.update(dict.fromkeys(range(300), code))
+            await driver.read(slow=True)
+            plc.refused.clear()
+            await driver.read(slow=False)
+            await asyncio.sleep(40.0)
+        plc.refused.update(dict.fromkeys(range(300), code))
+        assert (await driver.read(slow=True)).refused == ""
 
     play(scene())
 
