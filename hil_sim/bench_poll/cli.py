@@ -22,12 +22,16 @@ class Loop(Enum):
     UVLOOP = "uvloop"
 
 
-def poll(
+def poll(  # noqa: PLR0913, PLR0917 - the options of a command line
     stations: Annotated[int, typer.Option(min=1, max=5000, help="Stations polled.")] = 500,
     tags: Annotated[int, typer.Option(help="Float points of each.")] = 200,
     period: Annotated[float, typer.Option(min=1, help="Scan period, s.")] = 1.0,
     seconds: Annotated[float, typer.Option(min=1, help="Of each contender, measured.")] = 15.0,
     flat_out: Annotated[bool, typer.Option("--flat-out", help="Scan without a pause.")] = False,  # noqa: FBT002 - a flag of the command line
+    undecided: Annotated[  # noqa: FBT002 - a flag of the command line
+        bool,
+        typer.Option("--undecided", help="With --flat-out: poll, check for alarms, store alone."),
+    ] = False,
     against: Annotated[
         str, typer.Option(help="collectd,naive: compare poll, decode and store alone.")
     ] = "",
@@ -48,6 +52,7 @@ def poll(
         seconds=seconds,
         loop=loop.value,
         is_flat_out=flat_out,
+        is_undecided=undecided,
         against=[name for name in against.split(",") if name],
     )
     if fault := asked.fault():

@@ -15,6 +15,8 @@ class Scope(Enum):
     """The daemon: polled on the grid, decided, written, recorded."""
     FLAT_OUT = "flat out"
     """The same without a pause between two scans."""
+    CHECKED = "checked"
+    """Polled, checked for alarms and recorded without a pause; nothing is decided or written."""
     RECORD = "record"
     """Polled on the grid, decoded and stored; nothing is decided."""
 

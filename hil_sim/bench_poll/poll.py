@@ -44,6 +44,7 @@ class Asked:
         seconds: Length of the measured window of each contender, s.
         loop: "asyncio" or "uvloop".
         is_flat_out: Scan without a pause.
+        is_undecided: Flat out, poll, decode, check for alarms and store alone.
         against: Other contenders; poll, decode and store alone are then compared.
     """
 
@@ -53,6 +54,7 @@ class Asked:
     seconds: float
     loop: str
     is_flat_out: bool = False
+    is_undecided: bool = False
     against: Sequence[str] = ()
 
     def fault(self) -> str:
@@ -60,6 +62,8 @@ class Asked:
         unknown = [name for name in self.against if name not in OTHERS]
         if unknown:
             return f"no contender is called {unknown[0]!r}; there are: {', '.join(OTHERS)}"
+        if self.is_undecided and not self.is_flat_out:
+            return "--undecided goes with --flat-out: at a period the whole product is measured"
         if self.against and self.is_flat_out:
             return "--against compares at one period; leave --flat-out away"
         if self.loop == "uvloop" and find_spec("uvloop") is None:
@@ -106,7 +110,8 @@ def _job(asked: Asked, folder: Path, ports: tuple[int, ...]) -> Job:
     config = folder / "config"
     config.mkdir()
     write_site(config, ports, tags=asked.tags, period_s=asked.period_s)
-    alone = Scope.FLAT_OUT if asked.is_flat_out else Scope.WHOLE
+    flat_out = Scope.CHECKED if asked.is_undecided else Scope.FLAT_OUT
+    alone = flat_out if asked.is_flat_out else Scope.WHOLE
     return Job(
         config=str(config),
         state="",

@@ -20,6 +20,7 @@ from config.load import load
 from config.model import Site
 from controller.daemon import JOURNAL, Daemon, Options
 from controller.decide import Decision
+from controller.facts import Facts
 from controller.grid import first_grid_point, next_grid_point
 from controller.live import settle_memory
 from controller.station import StationShell
@@ -99,7 +100,7 @@ async def measure(job: Job, site: Site, say: Callable[[float], None]) -> Figures
         (begin, end),
         polled=job.tags * min(count.good_scans, answers),
         stored=job.tags * _rows(Path(job.state) / JOURNAL, begin_at, end_at),
-        late_s=count.late_s if job.scope is not Scope.FLAT_OUT else (),
+        late_s=count.late_s if job.scope in {Scope.WHOLE, Scope.RECORD} else (),
         alarms=sum(len(shell.state.alarms.rows) for shell in shells),
         overruns=overruns,
     )
@@ -125,7 +126,7 @@ def _start(
     if job.scope is Scope.WHOLE:
         group.create_task(daemon.run(stop))
         return []
-    work = _scan_on if job.scope is Scope.FLAT_OUT else _record
+    work = _WORK[job.scope]
     tasks = [group.create_task(work(shell, daemon, count)) for shell in daemon.stations.values()]
     return [*tasks, group.create_task(daemon.journal.run())]
 
@@ -136,23 +137,44 @@ async def _scan_on(shell: StationShell, _daemon: Daemon, _count: Count) -> None:
         await shell.scan()
 
 
+async def _check_on(shell: StationShell, daemon: Daemon, count: Count) -> None:
+    """Poll, check for alarms and store without a pause, and nothing else."""
+    link, station = _link(shell), shell.plan.station
+    alarms, before_s = shell.state.alarms, asyncio.get_running_loop().time()
+    while True:
+        await link.poll()
+        image = _image(shell, daemon)
+        now = image.taken_at
+        dt_s, before_s = now.monotonic_s - before_s, now.monotonic_s
+        alarms, records = alarms.step(Facts(image, {}), dt_s, now.utc, station)
+        daemon.journal.put([*records, ScanRecord(image, Outputs())])
+        count.take(image, 0.0)
+
+
 async def _record(shell: StationShell, daemon: Daemon, count: Count) -> None:
     """Poll and store on the station's grid, and nothing else."""
-    name, link, loop = shell.config.station, _link(shell), asyncio.get_running_loop()
-    due_s = first_grid_point(name, shell.period_s, loop.time())
+    link, loop = _link(shell), asyncio.get_running_loop()
+    due_s = first_grid_point(shell.config.station, shell.period_s, loop.time())
     while True:
         await asyncio.sleep(due_s - loop.time())
         late_s = daemon.clock.now().monotonic_s - due_s
         await link.poll()
-        now = daemon.clock.now()
-        columns = link.columns(now.monotonic_s)
-        image = ProcessImage(
-            name, now, link.table, columns.values, columns.qualities, columns.ages_s
-        )
+        image = _image(shell, daemon)
         daemon.journal.put([ScanRecord(image, Outputs())])
         count.take(image, late_s)
         due_s, skipped = next_grid_point(due_s, shell.period_s, loop.time())
         shell.overruns += skipped
+
+
+_WORK = {Scope.FLAT_OUT: _scan_on, Scope.CHECKED: _check_on, Scope.RECORD: _record}
+
+
+def _image(shell: StationShell, daemon: Daemon) -> ProcessImage:
+    now, link = daemon.clock.now(), _link(shell)
+    columns = link.columns(now.monotonic_s)
+    return ProcessImage(
+        shell.config.station, now, link.table, columns.values, columns.qualities, columns.ages_s
+    )
 
 
 def _link(shell: StationShell) -> Link:

@@ -52,6 +52,13 @@ def test_flat_out_does_the_same_work_more_often_than_the_period():
     assert found["lateness_p99_ms"] is None
 
 
+def test_without_the_decision_every_point_is_still_checked_and_stored():
+    found = figures("--flat-out", "--undecided")
+    assert found["points_per_s"] > 5 * STATIONS * TAGS
+    assert found["polled_points"] == pytest.approx(found["stored_points"], rel=0.1)
+    assert found["alarms"] == STATIONS * (TAGS - 4 + 1)
+
+
 def test_contenders_are_compared_on_one_server():
     against = "collectd,naive" if shutil.which("collectd") else "naive"
     found = figures("--against", against)
@@ -67,6 +74,7 @@ def test_contenders_are_compared_on_one_server():
     [
         (("--against", "nobody"), "no contender is called 'nobody'; there are: collectd, naive"),
         (("--against", "naive", "--flat-out"), "leave --flat-out away"),
+        (("--undecided",), "--undecided goes with --flat-out"),
         (("--tags", "5"), "a station needs at least 32 tags"),
     ],
 )
