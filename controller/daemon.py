@@ -40,13 +40,15 @@ class Options:
     """How a daemon is run.
 
     `is_durable` False gives up the disk's promise for speed: for simulated runs only. `on_scan` is
-    told of every scan, after its writes.
+    told of every scan, after its writes. `commit_s_max` is how long a command waits for the disk,
+    in s of the event loop: a disk is no faster where time is.
     """
 
     state_dir: Path
     is_read_only: bool = False
     is_durable: bool = True
     on_scan: Callable[[StationShell, Decision], None] | None = None
+    commit_s_max: float = 1.0
 
 
 class Daemon:
@@ -71,7 +73,12 @@ class Daemon:
         path = Path(site.history.file) if site.history.file else options.state_dir / JOURNAL
         self._db = open_journal(path, durable=options.is_durable)
         self.reader = Reader(path)
-        self.journal = Writer(self._db, WriterSettings(sample_flush_s=site.history.sample_flush_s))
+        self.journal = Writer(
+            self._db,
+            WriterSettings(
+                sample_flush_s=site.history.sample_flush_s, commit_s_max=options.commit_s_max
+            ),
+        )
         self._scanned = asyncio.Event()
         self.forecast = build_forecast(site)
         shared = Shared(

@@ -40,7 +40,9 @@ def _end_with_the_demo() -> None:
 
 async def _daemon(folder: Path, plan: DemoPlan) -> None:
     _end_with_the_demo()
-    await serve(plan.site(), plan.clock(), Options(state_dir=folder), folder)
+    # The second that a command waits for the disk is one of the machine's.
+    options = Options(state_dir=folder, commit_s_max=plan.speed)
+    await serve(plan.site(), plan.clock(), options, folder)
 
 
 async def _station(folder: Path, plan: DemoPlan, name: str) -> None:
