@@ -4,9 +4,10 @@ Rule: it asks over the socket like everybody else; what goes wrong is told, and 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -115,9 +116,8 @@ def tune(
     """Start an autotune, show how it goes, and print what it found; ^C ends it."""
     start = made(TuneRequest, station=station, loop=loop, action="start", **words)
     with _asking(socket) as client:
-        told = _operated(client, start, yes=yes, is_error=as_json)
-        typer.echo(told, err=as_json)
         try:
+            typer.echo(_operated(client, start, yes=yes, is_error=as_json), err=as_json)
             found = _watched(client, station, loop, is_quiet=as_json)
         except KeyboardInterrupt:
             stop = start.model_copy(update={"action": "stop"})
@@ -151,18 +151,33 @@ def _operated(
 def _watched(client: Client, station: str, loop: str, *, is_quiet: bool) -> TuneStatus | None:
     """Return the autotune once it has ended, None if the daemon does; show each step until then."""
     has_begun = False
-    with Live(console=console(is_error=True), auto_refresh=False) as live:
+    with _progress(is_quiet=is_quiet) as show:
         for whole in client.watch():
             found = _tune_of(whole, station, loop)
             has_begun = has_begun or (found is not None and found.is_busy)
             # One of yesterday is still shown until the scan that begins this one.
             if found is None or not has_begun:
                 continue
-            if not is_quiet:
-                live.update(tune_line(station, loop, found), refresh=True)
+            show(tune_line(station, loop, found))
             if not found.is_busy:
                 return found
     return None
+
+
+@contextmanager
+def _progress(*, is_quiet: bool) -> Iterator[Callable[[RenderableType], None]]:
+    """Lend what shows a line on stderr in the place of the one before; a file gets the last one."""
+    if is_quiet:
+        yield lambda _line: None
+        return
+    screen = console(is_error=True)
+    try:
+        with Live(console=screen, auto_refresh=False) as live:
+            yield partial(live.update, refresh=True)
+    finally:
+        # Live ends its last line on a terminal only.
+        if not screen.is_terminal:
+            screen.line()
 
 
 def _tune_of(whole: Status, station: str, loop: str) -> TuneStatus | None:

@@ -129,10 +129,11 @@ def _preview_tune(command: StartTune | StopTune, now: StationSnapshot) -> Previe
     refusal = _check_may_tune(loop, now) if is_start else None
     if is_start == is_busy:
         what = "is under way already" if is_busy else "is not under way"
+        ends = f"; `heatd mode {now.station} {loop.name} man` ends it" if is_busy else ""
         refusal = Refusal(
             Cause.CONFLICT,
             f"An autotune of {loop.name} of {now.station} {what}.",
-            f"Look with `heatd explain {now.station} {loop.name}`.",
+            f"Look with `heatd explain {now.station} {loop.name}`{ends}.",
         )
     if refusal is not None:
         return refusal

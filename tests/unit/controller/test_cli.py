@@ -333,6 +333,24 @@ class TestTune:
         assert "a bump of CV1_SV once there is calm" in answer.stdout
         assert daemon.stations["st-01"].told == []
 
+    def test_ends_it_where_the_person_gives_up_before_it_is_shown(
+        self, tuning, daemon, monkeypatch
+    ):
+        operate, starts = Client.operate, iter([True, False])
+
+        def tired(client, token, *, as_name=""):
+            outcome = operate(client, token, as_name=as_name)
+            if next(starts):
+                raise KeyboardInterrupt
+            return outcome
+
+        monkeypatch.setattr(Client, "operate", tired)
+        answer = tuning(SETTLING)
+        assert answer.exit_code == 1
+        assert answer.stderr.endswith("the valve goes back to where it stood.\n")
+        told = [type(command).__name__ for command in daemon.stations["st-01"].told]
+        assert told == ["StartTune", "StopTune"]
+
     def test_ends_it_where_the_person_gives_up(self, tuning, daemon, monkeypatch):
         def tired(_client):
             raise KeyboardInterrupt
