@@ -20,17 +20,21 @@ from tests.running import environment, heatd_sim, process, until
 # A day of history takes half a minute; an hour shows the same.
 SHORT = "from hil_sim import demo; demo.PREFILL_H = 1"
 READY_S = 90.0
-BUSY_PORT = 15021
+PORT = 15021
 
 
 @dataclass(frozen=True)
 class Demo:
-    """A demo that has ended: its answer, its plan, and the processes that it had started."""
+    """A demo that has ended: its answer, its plan, and the processes that it had started.
+
+    The port that its first PLC was to have was taken.
+    """
 
     answer: dict
     plan: dict
     children: tuple[int, ...]
     told: str
+    busy_port: int
 
 
 def children_of(pid: int) -> list[int]:
@@ -65,22 +69,21 @@ def folder_for_sockets():
 
 
 @contextmanager
-def a_busy_port(port: int):
-    """Hold a port, unless somebody else does already: busy it is in any case."""
+def a_busy_port():
+    """Hold a port of our own: one that other demos want as well may be given back meanwhile."""
     with closing(socket.socket()) as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with suppress(OSError):
-            taken.bind(("127.0.0.1", port))
-            taken.listen()
-        yield
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
 def demo():
     """One demo of five seconds, in which the network's heat is lost at the first station."""
-    with folder_for_sockets() as folder, a_busy_port(BUSY_PORT):
+    with folder_for_sockets() as folder, a_busy_port() as busy:
         said, home = folder / "said", folder / f"heatd-demo-{os.getuid()}"
-        command = heatd_sim("demo", "--seconds", 5, "-o", "json", before=SHORT)
+        wanted = f"demo.wanted_ports = lambda _: {{'st-01': {busy}, 'st-02': 14841}}"
+        command = heatd_sim("demo", "--seconds", 5, "-o", "json", before=f"{SHORT}; {wanted}")
         with process(command, said, XDG_RUNTIME_DIR=str(folder)) as running:
             children = children_once_up(running, home, said)
             fault = asked(folder, heatd_sim("fault", "st-01", "primary-lost"))
@@ -88,7 +91,7 @@ def demo():
         text = said.read_text(encoding="utf-8")
         assert code == 0, text
         plan = json.loads((home / "demo.json").read_text(encoding="utf-8"))
-        yield Demo(json.loads(text.splitlines()[-1]), plan, tuple(children), fault.stdout)
+        yield Demo(json.loads(text.splitlines()[-1]), plan, tuple(children), fault.stdout, busy)
 
 
 def test_it_shows_both_protocols_without_a_failed_poll(demo):
@@ -122,7 +125,7 @@ def test_a_fault_of_one_station_is_seen_and_named_once(demo):
 
 
 def test_a_busy_port_is_stepped_over(demo):
-    assert demo.plan["ports"]["st-01"] > BUSY_PORT
+    assert demo.plan["ports"]["st-01"] > demo.busy_port
 
 
 def test_it_leaves_no_process_behind(demo):
@@ -143,7 +146,7 @@ def test_a_part_ends_when_the_demo_was_killed():
             origin_monotonic_s=machine.time(),
             epoch="2026-01-12T00:00:00+00:00",
             seed=1,
-            ports={"st-01": BUSY_PORT, "st-02": BUSY_PORT + 1},
+            ports={"st-01": PORT, "st-02": PORT + 1},
         )
         plan.save(folder)
         command = [sys.executable, "-m", "hil_sim.demo_part", str(folder), "st-01"]
