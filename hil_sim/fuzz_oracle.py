@@ -14,7 +14,9 @@ from hil_sim.hostile_frames import crc16
 _MESSAGE_MAX = 254
 _SERIAL_UNIT = 7
 _RELATIVE = 1e-6
-_FLOATS_MIN = 8
+FLOATS = frozenset({"f32", "f64"})
+FLOATS_MIN = 8
+"""So many floats, most of them impossible, are those of another map."""
 _NEXT_TO_NOTHING = 1e-6
 _F64_MAX = 1.7976931348623157e308
 
@@ -92,13 +94,13 @@ def is_another_map(registers: Sequence[Register], data: bytes, address: int, ord
     floats = [
         (one, _number(one, data, address, order))
         for one in registers
-        if one.kind in {"f32", "f64"} and address <= one.address <= end - one.words
+        if one.kind in FLOATS and address <= one.address <= end - one.words
     ]
     wrong = sum(
         Quality.BAD in _qualities(one, true) or 0.0 < abs(true) < _NEXT_TO_NOTHING
         for one, true in floats
     )
-    return len(floats) >= _FLOATS_MIN and 2 * wrong > len(floats)
+    return len(floats) >= FLOATS_MIN and 2 * wrong > len(floats)
 
 
 def may_be(
