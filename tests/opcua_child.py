@@ -43,11 +43,11 @@ def endpoint(port):
     return f"opc.tcp://127.0.0.1:{port}/heat/"
 
 
-def served(port, plc, **more):
+def served(port, plc, nodes=NODES, **more):
     """Return the server of `plc`, not started yet, that stamps all values at each scan."""
     clock = SystemClock()
     server = OpcUaPlc(
-        plc, NODES, endpoint(port), NAMESPACE, clock=clock, station="st-01", push_s=60.0, **more
+        plc, nodes, endpoint(port), NAMESPACE, clock=clock, station="st-01", push_s=60.0, **more
     )
     server.disturb(stamps_all=True)
     return server
