@@ -21,9 +21,8 @@ from core.clock import Instant
 from core.image import ProcessImage
 from core.point import Quality, Sample, Tag
 from drivers.ageing import Columns
-from drivers.link import LinkStatus
 from drivers.plausible import Plausibility, checks_of
-from hil_sim.bench.controllers import SHIPPED, station_for
+from hil_sim.bench.controllers import SHIPPED, healthy, station_for
 from hil_sim.bench.lane import exact_curve
 from hil_sim.bench.rig import PROMPT, Rig
 from hil_sim.bench.stations import reference_plant
@@ -135,7 +134,7 @@ class Run:
         elsewhere = {"st-02.T_out": Sample(self.outdoor_c, Quality.GOOD, 1.0)}
         surroundings = Surroundings(
             outdoor=elsewhere if self.neighbour else {},
-            devices={name: _healthy(name) for name in self.station.devices},
+            devices={name: healthy(name) for name in self.station.devices},
             is_journal_degraded=False,
             is_read_only=False,
             is_simulation=True,
@@ -151,20 +150,6 @@ class Run:
         self.spoilt, self.since_s = dict(spoilt or {}), 0.0
         for _ in range(round(seconds / SCAN_S)):
             self.scan()
-
-
-def _healthy(name: str) -> LinkStatus:
-    return LinkStatus(
-        name=name,
-        is_up=True,
-        down_since_s=None,
-        polls=1,
-        poll_errors=0,
-        writes=0,
-        writes_verified=0,
-        unverified=(),
-        last_error="",
-    )
 
 
 @cache
