@@ -239,7 +239,9 @@ def test_a_checkpoint_with_garbage_in_it_never_stops_a_station(data):
     bench = Bench(STATIONS["valve"]).take_over()
     told = {"station": "st-01", "who": "ann", "why": "test"}
     bench.scan(
-        SetOutput(**told, loop="T2g", value=50.0), SetOffset(**told, circuit="main", offset_k=2.0)
+        SetOutput(**told, loop="T2g", value=50.0),
+        SetOffset(**told, circuit="main", offset_k=2.0),
+        SetSetpoint(**told, circuit="main", setpoint_c=52.0),
     )
     bench.scan_for(60.0, SRC_trip=1.0, FLOOD=1.0)
     kept = json.loads(json.dumps(keep(bench.plan, bench.state)))
