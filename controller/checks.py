@@ -33,6 +33,8 @@ LEASE_S_MIN, LEASE_S_MAX = 60.0, 24 * 3600.0
 MANUAL_LEASE_S, OFFSET_LEASE_S = 4 * 3600.0, 24 * 3600.0
 """How long a manual output (a setpoint, a substitute) and an offset stay when nobody says."""
 
+# People type it between Chinese words; Python counts it among what is not printable.
+_WIDE_SPACE = "\N{IDEOGRAPHIC SPACE}"
 _WATCHING = frozenset({"none", "watch"})
 _SOURCE_RUNS = frozenset({"start", "backup"})
 
@@ -88,6 +90,13 @@ def _with_lease(command: Command) -> Command:
 
 
 def _check_why(why: str) -> Refusal | None:
+    # It is shown to others where they decide: no escape sequence may paint over what they see.
+    if not why.replace(_WIDE_SPACE, " ").isprintable():
+        return Refusal(
+            Cause.INVALID,
+            "The reason has characters that cannot be printed.",
+            "Say it in one line of plain text (--why), without control characters.",
+        )
     length = len(why.strip())
     if length >= WHY_CHARS_MIN and len(why) <= WHY_CHARS_MAX:
         return None

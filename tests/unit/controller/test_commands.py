@@ -245,6 +245,11 @@ REFUSED = [
         Cause.CONFLICT,
         "heatd does not move st-01 now (local: emergency stop).",
     ),
+    *(
+        (replace(asked, why=why), IN_MANUAL, Cause.INVALID, "The reason has characters that cannot")
+        for asked in (OPEN, COOLER, SEEN)
+        for why in ("x\x1b[2J\x1b[1;1Hsafe", "a leak\n52 °C, by li", "leak\u202e", "leak\x9b2J")
+    ),
     (replace(OPEN, why="ab"), IN_MANUAL, Cause.INVALID, "The reason has 2 characters"),
     (replace(OPEN, why="   "), IN_MANUAL, Cause.INVALID, "The reason has 0 characters"),
     (replace(OPEN, why="x" * 201), IN_MANUAL, Cause.INVALID, "The reason has 201 characters"),
@@ -341,6 +346,11 @@ class TestARefusal:
         desk, daemon = desk_of(snapshot(loops=(GIVEN,)))
         daemon.stations["st-01"].config = station_file(write="setpoint")
         assert isinstance(desk.select(request_, "wang"), Refusal) is is_refused
+
+    @pytest.mark.parametrize("why", ["换散热器\u3000约两小时", "a leak — 3 °C off", "café"])
+    def test_is_not_for_words_of_any_language(self, why):
+        desk, _ = desk_of()
+        assert isinstance(desk.select(replace(OPEN, why=why), "wang"), Selection)
 
     def test_of_a_setpoint_says_what_to_write_instead(self):
         desk, _ = desk_of(snapshot())
