@@ -52,8 +52,11 @@ def preview(command: Command, config: StationConfig, now: StationSnapshot) -> Pr
         return meant
     meant = _with_lease(meant)
     refusal = _check_why(meant.why) or _check_lease(meant)
-    # What only changes how heatd sees the station may be done where it moves nothing.
-    if refusal is None and not isinstance(meant, Acknowledge | SetSubstitute | EndSubstitute):
+    # What only changes how heatd sees the station, or takes back a wish, may be done where it
+    # moves nothing: a setpoint that nobody can withdraw would wait for the season.
+    if refusal is None and not isinstance(
+        meant, Acknowledge | SetSubstitute | EndSubstitute | EndSetpoint
+    ):
         refusal = _check_writable(now) or _check_moves(meant, config, now)
     return refusal or _preview(meant, config, now)
 
@@ -145,7 +148,7 @@ def _check_writable(now: StationSnapshot) -> Refusal | None:
 
 def _check_moves(command: Command, config: StationConfig, now: StationSnapshot) -> Refusal | None:
     """Return why outputs and sources are not heatd's to move at this station, if so."""
-    is_setpoint = isinstance(command, SetOffset | SetSetpoint | EndSetpoint)
+    is_setpoint = isinstance(command, SetOffset | SetSetpoint)
     if is_setpoint or config.authority.write == "valve":
         return None
     return Refusal(

@@ -352,6 +352,15 @@ class TestARefusal:
         desk, _ = desk_of()
         assert isinstance(desk.select(replace(OPEN, why=why), "wang"), Selection)
 
+    @pytest.mark.parametrize(
+        "where", [{"is_read_only": True}, {"authority": "watch"}, {"authority": "none"}]
+    )
+    def test_never_meets_who_withdraws_a_setpoint(self, where):
+        desk, daemon = desk_of(snapshot(loops=(GIVEN,), **where))
+        assert isinstance(desk.select(COOLER, "wang"), Refusal)
+        assert operate(desk, BY_CURVE).outcome == "done"
+        assert [type(command) for command in daemon.stations["st-01"].told] == [EndSetpoint]
+
     def test_of_a_setpoint_says_what_to_write_instead(self):
         desk, _ = desk_of(snapshot())
         refusal = desk.select(replace(COOLER, setpoint_c=90.0), "wang")
