@@ -103,6 +103,7 @@ class Link:
         self._pulses = frozenset(t for t, target in self._driver.targets.items() if target.is_pulse)
         self._read_back = ReadBack(self._driver.targets, self.table.index)
         self._slow_due_s = -math.inf
+        self._is_slow_early = False
         self._began_s = -math.inf
         self._failing_since_s = 0.0
         self._failures = 0
@@ -169,6 +170,7 @@ class Link:
             return
         if slow:
             # Half a period early, so that the scan's own jitter does not skip a turn.
+            self._is_slow_early &= self._slow_due_s == -math.inf
             self._slow_due_s = now_s + self._slow_poll_s - self._period_s / 2
         self._failures = 0
         self._is_untrusted = False
@@ -237,9 +239,14 @@ class Link:
         broken = self._ageing.broken
         self._ageing.keep(reading.blocks, at_s)
         is_mended = self._ageing.broken < broken
-        if is_mended and not slow and self._ageing.is_broken(self._driver.slow):
-            # What was wrong with the fast points is over: the slow ones need not wait for a minute.
-            self._slow_due_s = -math.inf
+        if (
+            is_mended
+            and not (slow or self._is_slow_early)
+            and self._ageing.is_broken(self._driver.slow)
+        ):
+            # What was wrong with the fast points is over: the slow ones need not wait for a minute,
+            # but a sensor that comes and goes is no reason to ask for them all the time.
+            self._slow_due_s, self._is_slow_early = -math.inf, True
         self._plausibility.look(reading.blocks, self._ageing.values, self._ageing.at_s, at_s)
         self._read_back.compare(self._ageing.values, self._ageing.at_s, at_s)
         if self._is_up:
@@ -285,8 +292,8 @@ class Link:
             refused = error.tags or tuple(due)
             self._say_write_fault(str(error))
             taken = {tag: value for tag, value in due.items() if tag not in refused}
-        self._read_back.sent(taken, now_s)
-        self._read_back.failed(refused, now_s)
+        self._read_back.sent(taken, now_s, due=due)
+        self._read_back.refused(refused, now_s)
         self._writes += len(taken)
         if not refused and self._write_fault:
             self._write_fault = ""

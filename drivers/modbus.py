@@ -88,6 +88,7 @@ class ModbusDriver:
         self._channel = channel
         self._is_joined = False
         self._is_new = True
+        self._lacks_once = False
         self._losses = channel.losses
         self.table = plan.table
         self.targets = plan.targets
@@ -112,8 +113,10 @@ class ModbusDriver:
         blocks: list[Block] = []
         learnt: list[str] = []
         known = plan.known
+        # What came broken is no use for the whole connection.
+        once = self._is_new or (slow and self._lacks_once)
         try:
-            reads = plan.due(slow=slow, once=self._is_new, now_s=now_s)
+            reads = plan.due(slow=slow, once=once, now_s=now_s)
             pairs: list[tuple[Read, Read]] = []
             is_all = False
             while reads or not (blocks or is_all):
@@ -127,16 +130,24 @@ class ModbusDriver:
                 taken, halved = self._sorted(reads, replies, blocks, now_s)
                 learnt += [await self._lesson(*pair) for pair in pairs if taken.issuperset(pair)]
                 pairs, reads = halved, tuple(read for pair in halved for read in pair)
+            if any(block.qualities.count(Quality.GOOD) < len(block.qualities) for block in blocks):
+                blocks = plan.trusted(blocks)
+            if once:
+                self._lacks_once = plan.lacks_once(blocks)
             self._is_new = False
             refused = self._refused(now_s, all_of_it=not blocks) if plan.refusals else ""
+        except asyncio.CancelledError:
+            # Out of time: it may be cut into more blocks than a poll can ask for.
+            blocks, known = [], plan.planned
+            raise
         finally:
             if not blocks:
                 plan.unlearn(known, keep=_BUSY)
         if refused and not blocks:
             what, _, remedy = refused.rpartition("; ")
             raise Refused(self._device, what, remedy)
-        if any(block.qualities.count(Quality.GOOD) < len(block.qualities) for block in blocks):
-            blocks = plan.trusted(blocks)
+        if plan.is_healed:
+            plan.rejoin()
         return Reading(tuple(blocks), refused, tuple(learnt))
 
     async def write(
@@ -151,12 +162,19 @@ class ModbusDriver:
         everything = {**alongside, **values}
         refused: list[Refused] = []
         written: dict[Tag, float] = {}
-        for request in self._plan.writes(tuple(values), tuple(alongside)):
+        waiting = list(self._plan.writes(tuple(values), tuple(alongside)))
+        while waiting:
+            request = waiting.pop(0)
             tags = tuple([r.point.tag for r in request.registers])
             try:
                 await self._send(self._encoded(request, everything), "the reply to a write names")
             except Refused as error:
-                refused.append(Refused(error.device, error.what, error.remedy, tags))
+                if len(tags) > 1:
+                    # One value that is refused must not keep its neighbours away.
+                    alone = [tag for tag in tags if tag in values]
+                    waiting[:0] = [one for tag in alone for one in self._plan.writes((tag,), ())]
+                else:
+                    refused.append(Refused(error.device, error.what, error.remedy, tags))
             else:
                 written.update([(tag, everything[tag]) for tag in tags])
         if refused:
@@ -198,7 +216,8 @@ class ModbusDriver:
         for read, pdu in zip(reads, replies, strict=True):
             if pdu[0] == read.function_code:
                 blocks += self._values(read, pdu)
-                plan.refusals.pop(read, None)
+                refusal = plan.refusals.pop(read, None)
+                plan.is_healed |= refusal is not None and refusal.code in CONFIGURATION_ERRORS
                 taken.add(read)
                 continue
             code = self._code(pdu, read.function_code)

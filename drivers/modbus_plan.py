@@ -1,7 +1,7 @@
 """What is asked of a Modbus device, and what it refused so far: kept from connection to connection.
 
 Rule: a block that the device refuses for an address is halved until only the refused points are
-alone; what is known once is never tried again in the same shape while the process lives.
+alone; it is tried again in its first shape only once one of them has come, or time has run out.
 """
 
 import struct
@@ -99,9 +99,11 @@ class Plan:
         table: Its readable tags.
         slow: Columns of the slow group.
         once: Columns that are read once after each connect.
+        planned: The blocks as they were first divided.
         targets: What may be written.
         writable: The registers of these, by tag.
         refusals: Blocks that bring nothing now.
+        is_healed: A block that was refused for its map came since the blocks were divided.
 
     Raises:
         ValueError: A register is impossible, or two points collide.
@@ -133,6 +135,7 @@ class Plan:
             forbidden=settings.forbidden,
         )
         self._reads = [Read(request, settings.word_order) for request in requests]
+        self.planned = tuple(self._reads)
         self.table = TagTable.of(tuple(tag for read in self._reads for tag in read.tags))
         for read in self._reads:
             read.place(self.table.index)
@@ -142,6 +145,7 @@ class Plan:
             self.table.index[r.point.tag] for r in readable if r.kind in FLOAT_COUNTS
         )
         self.refusals: dict[Read, Refusal] = {}
+        self.is_healed = False
         # A scan asks for the same groups and writes the same few tags again and again.
         self._due: dict[tuple[bool, bool], tuple[Read, ...]] = {}
         self.writes = lru_cache(maxsize=_WRITE_PLANS_MAX)(self._plan_writes)
@@ -227,15 +231,41 @@ class Plan:
         for read in known:
             read.is_proven = True
         self.refusals = {
-            read: refusal for read, refusal in self.refusals.items() if refusal.code in keep
+            read: refusal
+            for read, refusal in self.refusals.items()
+            if refusal.code in keep and read in known
         }
 
-    def trusted(self, blocks: list[Block]) -> list[Block]:
-        """Return what one poll brought without its floats, where most of them are BAD.
+    def rejoin(self) -> None:
+        """Divide the blocks as they were planned: what they were divided for is over."""
+        self.is_healed = False
+        if len(self._reads) != len(self.planned):
+            self._reads[:] = self.planned
+            self._due.clear()
+            self.refusals.clear()
 
-        Their words are swapped, or it is another map: one that looks right by chance is none.
+    def lacks_once(self, blocks: Sequence[Block]) -> bool:
+        """Return whether these blocks are without a point that is read once, or have it BAD."""
+        came = {
+            block.start + i
+            for block in blocks
+            for i, quality in enumerate(block.qualities)
+            if quality != Quality.BAD
+        }
+        return not self.once <= came
+
+    def trusted(self, blocks: list[Block]) -> list[Block]:
+        """Return what one poll brought without its floats, where most of the fast ones are BAD.
+
+        Their words are swapped, or it is another map: one that looks right by chance is none. Slow
+        ones do not count, or the fast would change with each turn of theirs.
         """
-        floats = [block.qualities[i] for block in blocks for i in self._floats_of(block)]
+        floats = [
+            block.qualities[i]
+            for block in blocks
+            for i in self._floats_of(block)
+            if block.start + i not in self.slow
+        ]
         if len(floats) < FLOATS_MIN or 2 * floats.count(Quality.BAD) <= len(floats):
             return blocks
         return [self._without_floats(block) for block in blocks]

@@ -4,7 +4,7 @@ Rule: a value counts as standing in the device only when a later poll has read i
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -102,16 +102,31 @@ class ReadBack:
             return value
         return min(max(here + math.copysign(most, value - here), target.low), target.high)
 
-    def sent(self, values: Mapping[Tag, float], now_s: float) -> None:
-        """Note what the device took. Misses go on counting until a poll shows a value."""
+    def sent(self, values: Mapping[Tag, float], now_s: float, *, due: Collection[Tag]) -> None:
+        """Note what the device took. Misses go on counting until a poll shows a value.
+
+        What went along with those that were `due` costs them nothing: no budget was asked for it.
+        """
         for tag, value in values.items():
             self._note(tag, value, now_s)
-            self.budget.spend(tag, now_s)
+            if tag in due:
+                self.budget.spend(tag, now_s)
 
-    def failed(self, tags: Mapping[Tag, float] | tuple[Tag, ...], now_s: float) -> None:
-        """Note that it is not known what stands in the device: due again, and not verified."""
+    def refused(self, tags: Iterable[Tag], now_s: float) -> None:
+        """Note that the device says no: due again, and not verified.
+
+        To an EEPROM it costs a write all the same: some say no, or "acknowledged", and write it.
+        """
         for tag in tags:
             self._note(tag, math.nan, now_s)
+            if self._targets[tag].is_eeprom:
+                self.budget.spend(tag, now_s)
+
+    def failed(self, tags: Iterable[Tag], now_s: float) -> None:
+        """Note that it is not known whether the device took them: due again, and paid for."""
+        for tag in tags:
+            self._note(tag, math.nan, now_s)
+            self.budget.spend(tag, now_s)
 
     def _note(self, tag: Tag, value: float, now_s: float) -> None:
         before = self._sent.get(tag)

@@ -86,6 +86,20 @@ def test_slow_points_that_came_broken_come_again_when_the_fast_ones_are_mended(l
     play(scene())
 
 
+def test_a_sensor_that_comes_and_goes_does_not_have_the_slow_points_asked_for_all_the_time(
+    link_of, plc, play
+):
+    async def scene():
+        link = link_of()
+        plc.set_float(200, math.nan)
+        for n in range(120):
+            plc.set_float(0, 45.5 if n % 2 else math.nan)
+            await scan(link)
+        assert [address for _, address, _ in plc.requests].count(200) <= 20
+
+    play(scene())
+
+
 def test_values_age_to_stale_and_bad_and_come_back(link_of, plc, play):
     async def scene():
         link = link_of()

@@ -68,6 +68,52 @@ def test_a_float_that_looks_right_by_chance_is_bad_where_most_others_are(plc, pl
     play(scene())
 
 
+def test_slow_sensors_that_are_not_fitted_do_not_make_the_fast_ones_bad(plc, play):
+    fast = [Register(point=Point(tag=Tag("T2g")), area="holding", address=0, kind="f32")]
+    slow = [
+        Register(
+            point=Point(tag=Tag(f"S{n}"), low=-50.0, high=150.0),
+            area="holding",
+            address=100 + 2 * n,
+            kind="f32",
+            is_slow=True,
+        )
+        for n in range(9)
+    ]
+    device = modbus_tcp("plc", ModbusTcp(host="plc"), fast + slow)()
+
+    async def scene():
+        plc.set_float(0, 45.5)
+        for n in range(9):
+            plc.set_float(100 + 2 * n, -999.0)
+        reading = await device.read(slow=True)
+        assert value(device, reading, "T2g") == 45.5
+        assert math.isnan(value(device, reading, "S0"))
+
+    play(scene())
+
+
+def test_what_is_read_once_and_came_broken_is_read_again_with_the_slow_points(plc, play):
+    firmware = Point(tag=Tag("FW"), low=1.0, high=99.0)
+    device = modbus_tcp(
+        "plc",
+        ModbusTcp(host="plc"),
+        [
+            Register(point=Point(tag=Tag("T2g")), area="holding", address=0, kind="f32"),
+            Register(point=firmware, area="holding", address=200, kind="u16", is_once=True),
+        ],
+    )()
+
+    async def scene():
+        assert math.isnan(value(device, await device.read(slow=True), "FW"))
+        plc.holding[200] = 7
+        assert value(device, await device.read(slow=False), "FW") is None
+        assert value(device, await device.read(slow=True), "FW") == 7.0
+        assert value(device, await device.read(slow=True), "FW") is None
+
+    play(scene())
+
+
 def test_pulses_are_not_read(driver):
     assert "XP1_start" not in driver.table
     assert driver.targets[Tag("XP1_start")].is_pulse
@@ -329,6 +375,84 @@ def test_a_device_that_is_busy_twice_is_not_said_to_have_been_busy_all_the_time(
             await driver.read(slow=False)
             await asyncio.sleep(40.0)
         plc.refused.update(dict.fromkeys(range(300), code))
+        assert (await driver.read(slow=True)).refused == ""
+
+    play(scene())
+
+
+def test_a_value_that_is_refused_does_not_keep_its_neighbours_away(driver, plc, play):
+    async def scene():
+        body = plc._body
+        plc._body = lambda code, address, count, data: (
+            bytes([0x90, 3])
+            if code == 16 and address <= 8 < address + count
+            else body(code, address, count, data)
+        )
+        with pytest.raises(Refused) as told:
+            await driver.write({"CV1_SV": 41.5, "XP_SV": 30.0, "HB_SCADA": 7.0})
+        assert told.value.tags == ("XP_SV",)
+        assert (plc.float(6), plc.float(8), plc.holding[10]) == (41.5, 0.0, 7)
+
+    play(scene())
+
+
+def test_what_a_starting_plc_refused_for_a_while_is_asked_for_together_again(driver, plc, play):
+    """It has its slow block already, and cuts the fast one down to single points."""
+
+    async def scene():
+        await driver.read(slow=True)
+        plc.requests.clear()
+        plc.refused.update(dict.fromkeys(range(100), 2))
+        for _ in range(3):
+            await driver.read(slow=True)
+        assert len(plc.requests) > 8
+        plc.refused.clear()
+        await asyncio.sleep(60.0)
+        await driver.read(slow=True)
+        plc.requests.clear()
+        assert len((await driver.read(slow=True)).blocks) == 2
+        assert plc.requests == [(3, 0, 11), (3, 200, 2)]
+
+    play(scene())
+
+
+def test_a_poll_that_runs_out_of_time_does_not_ask_in_pieces_again(driver, plc, play):
+    async def scene():
+        await driver.read(slow=True)
+        plc.refused.update(dict.fromkeys(range(100), 2))
+        for _ in range(3):
+            await driver.read(slow=True)
+        plc.refused.clear()
+        plc.is_silent = True
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await driver.read(slow=True)
+        plc.is_silent = False
+        plc.requests.clear()
+        assert len((await driver.read(slow=True)).blocks) == 2
+        assert plc.requests == [(3, 0, 11), (3, 200, 2)]
+
+    play(scene())
+
+
+def test_a_refusal_of_a_piece_does_not_outlive_the_piece(driver, plc, play):
+    async def scene():
+        await driver.read(slow=True)
+        plc.refused[0] = 2
+        await driver.read(slow=True)
+        body, asked = plc._body, []
+
+        def first_two_then_six(code, address, count, data):
+            asked.append(address)
+            return bytes([code | 0x80, 2 if len(asked) == 1 else 6])
+
+        plc._body = first_two_then_six
+        await driver.read(slow=True)
+        plc._body = body
+        plc.refused.clear()
+        for _ in range(3):
+            assert (await driver.read(slow=True)).refused == ""
+        await asyncio.sleep(60.0)
         assert (await driver.read(slow=True)).refused == ""
 
     play(scene())

@@ -36,7 +36,7 @@ def read_back():
     [(1.0, 40.0, False), (1.0, 40.1, True), (59.9, 40.0, False), (60.0, 40.0, True)],
 )
 def test_a_value_is_due_when_it_changes_or_when_its_refresh_comes(read_back, now_s, value, is_due):
-    read_back.sent({VALVE: 40.0}, 0.0)
+    read_back.sent({VALVE: 40.0}, 0.0, due={VALVE: 40.0})
 
     due, standing, _ = read_back.due({VALVE: value}, now_s)
 
@@ -54,7 +54,7 @@ def test_a_pulse_among_the_values_is_impossible_and_a_strange_tag_is_passed_over
 
 
 def test_a_value_counts_once_when_a_poll_shows_it(read_back):
-    read_back.sent({VALVE: 40.0}, 0.0)
+    read_back.sent({VALVE: 40.0}, 0.0, due={VALVE: 40.0})
     for _ in range(3):
         poll(read_back, {VALVE: 40.0})
 
@@ -63,7 +63,7 @@ def test_a_value_counts_once_when_a_poll_shows_it(read_back):
 
 
 def test_two_polls_without_the_value_make_it_unverified_and_one_with_it_ends_that(read_back):
-    read_back.sent({VALVE: 40.0}, 0.0)
+    read_back.sent({VALVE: 40.0}, 0.0, due={VALVE: 40.0})
 
     poll(read_back, {VALVE: 39.0})
     assert read_back.unverified() == ()
@@ -74,7 +74,7 @@ def test_two_polls_without_the_value_make_it_unverified_and_one_with_it_ends_tha
 
 
 def test_a_slow_point_has_one_poll_and_polls_without_it_do_not_count(read_back):
-    read_back.sent({CURVE: -10.0}, 0.0)
+    read_back.sent({CURVE: -10.0}, 0.0, due={CURVE: -10.0})
 
     poll(read_back, {})
     assert read_back.unverified() == ()
@@ -84,7 +84,7 @@ def test_a_slow_point_has_one_poll_and_polls_without_it_do_not_count(read_back):
 
 def test_a_value_that_changes_every_scan_cannot_hide_a_device_that_ignores_it(read_back):
     for scan in range(2):
-        read_back.sent({VALVE: 40.0 + scan}, float(scan))
+        read_back.sent({VALVE: 40.0 + scan}, float(scan), due={VALVE: 40.0 + scan})
         poll(read_back, {VALVE: 0.0})
 
     assert read_back.unverified() == (VALVE,)
@@ -100,7 +100,7 @@ def test_a_failed_write_is_due_again_and_counts_as_missed(read_back):
 
 
 def test_after_a_broken_link_all_is_due(read_back):
-    read_back.sent({VALVE: 40.0}, 0.0)
+    read_back.sent({VALVE: 40.0}, 0.0, due={VALVE: 40.0})
     read_back.forget()
 
     assert read_back.due({VALVE: 40.0}, 1.0)[0] == {VALVE: 40.0}
@@ -118,7 +118,7 @@ def driven(target, wanted, urgent=frozenset(), found=math.nan):
     sent = []
     for scan, value in enumerate(wanted):
         due, _, _ = read_back.due({VALVE: value}, 5.0 * scan, urgent)
-        read_back.sent(due, 5.0 * scan)
+        read_back.sent(due, 5.0 * scan, due=due)
         sent.append(due.get(VALVE))
     return sent, read_back
 
@@ -164,7 +164,7 @@ def hunting(days, swing):
         now_s = 5.0 * scan
         value = 40.0 + swing * (scan % 2)
         due, _, _ = read_back.due({VALVE: value}, now_s)
-        read_back.sent(due, now_s)
+        read_back.sent(due, now_s, due=due)
         read_back.compare([due.get(VALVE, math.nan)], [now_s], now_s)
         sent_s += [now_s] if due else []
         held_s += [now_s] if read_back.budget.out(now_s) else []
@@ -201,11 +201,31 @@ def test_a_valve_that_trembles_is_written_less_than_a_day_s_budget_and_is_no_ala
 
 def test_what_wears_out_is_never_sent_only_to_join_two_requests():
     read_back = ReadBack({VALVE: WORN}, {VALVE: 0})
-    read_back.sent({VALVE: 40.0}, 0.0)
+    read_back.sent({VALVE: 40.0}, 0.0, due={VALVE: 40.0})
     assert read_back.due({VALVE: 40.0}, 5.0) == ({}, {}, [])
 
 
-def test_a_refused_value_costs_nothing():
-    read_back = ReadBack({VALVE: WORN}, {VALVE: 0})
-    read_back.failed((VALVE,), 0.0)
-    assert read_back.budget.wear[VALVE].total == 0
+@pytest.mark.parametrize(("target", "cost"), [(WORN, 1), (HUNTED, 0)])
+def test_a_refused_value_costs_only_what_wears_out(target, cost):
+    """An exception is no proof that an EEPROM was not written: 5 says that it will be."""
+    read_back = ReadBack({VALVE: target}, {VALVE: 0})
+    read_back.refused((VALVE,), 0.0)
+    assert read_back.budget.wear[VALVE].total == cost
+    assert read_back.due({VALVE: 40.0}, 5.0)[0] == {VALVE: 40.0}
+
+
+@pytest.mark.parametrize("target", [WORN, HUNTED])
+def test_a_value_of_which_nothing_is_known_may_have_been_written_and_costs(target):
+    read_back = ReadBack({VALVE: target}, {VALVE: 0})
+    for scan in range(2 * target.per_day):
+        due, _, _ = read_back.due({VALVE: 40.0}, float(scan))
+        read_back.failed(due, float(scan))
+    assert read_back.budget.wear[VALVE].total <= 1.5 * target.per_day
+
+
+def test_what_goes_along_with_a_neighbour_is_refreshed_and_costs_nothing():
+    read_back = ReadBack({VALVE: HUNTED}, {VALVE: 0})
+    read_back.sent({VALVE: 40.0}, 0.0, due={VALVE: 40.0})
+    read_back.sent({VALVE: 40.0}, 50.0, due={})
+    assert read_back.budget.wear[VALVE].total == 1
+    assert read_back.due({VALVE: 40.0}, 100.0)[0] == {}
