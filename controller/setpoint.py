@@ -4,11 +4,11 @@ Rule: curve, then schedule, then rooms, then offset, or in the place of these fo
 gave; then limits, then ramp. The chain says what each of them did.
 """
 
-from math import isnan
+from math import isnan, nan
 from typing import Literal, NamedTuple
 
 from control_loops.heating_curve import supply_c
-from control_loops.limits import LimitFacts, LimitState, Ruling, supply_limit
+from control_loops.limits import LimitFacts, LimitState, Ruling, SupplyLimits, supply_limit
 from control_loops.outdoor import OutdoorChoice
 from control_loops.room_trim import Frozen, TrimFacts, TrimMove, TrimState, trim_step
 from control_loops.rooms import NO_ROOMS, RobustRooms, robust_rooms
@@ -48,6 +48,7 @@ class SetpointFacts(NamedTuple):
         rooms: What the flats say, and whether they may be listened to.
         weather: What the circuit's terms of the weather look at; None where it has none.
         given: What a person put in the place of the curve; None where the curve rules.
+        measured_c: The supply, in °C; NaN where no decision may rest on it.
     """
 
     schedule: ScheduleShift
@@ -56,6 +57,7 @@ class SetpointFacts(NamedTuple):
     rooms: TrimFacts
     weather: WeatherFacts | None = None
     given: GivenSetpoint | None = None
+    measured_c: float = nan
 
 
 class SetpointChain(NamedTuple):
@@ -189,8 +191,12 @@ def setpoint_chain(
         state=state.limit,
         dt_s=dt_s,
     )
-    rate = limits.ramp_k_per_h
-    setpoint_c = ramp(state.setpoint_c, wanted_c, up_per_h=rate, down_per_h=rate, dt_s=dt_s)
+    before_c, rate = state.setpoint_c, limits.ramp_k_per_h
+    if given is not None and isnan(before_c):
+        before_c = _begin_c(limits, facts.measured_c, asked_c)
+        # While nobody knows where to begin there is no setpoint: the first one would be a step.
+        wanted_c = nan if isnan(before_c) else wanted_c
+    setpoint_c = ramp(before_c, wanted_c, up_per_h=rate, down_per_h=rate, dt_s=dt_s)
     chain = SetpointChain(
         outdoor,
         curve_c,
@@ -204,6 +210,17 @@ def setpoint_chain(
         given,
     )
     return Setpoint(chain, trim, limit, weather)
+
+
+def _begin_c(limits: SupplyLimits, measured_c: float, asked_c: float) -> float:
+    """Return where the ramp to a person's first setpoint begins, within the limits; NaN: unknown.
+
+    The curve's first setpoint fits the weather and needs no ramp; a person's may be far from what
+    flows.
+    """
+    low_c, high_c = limits.T2g_c
+    begin_c = asked_c if isnan(measured_c) else measured_c
+    return nan if isnan(begin_c) else min(max(begin_c, low_c), high_c)
 
 
 def setpoint_facts(
@@ -245,6 +262,7 @@ def setpoint_facts(
         ),
         weather=None if plan.weather is None else sky.facts(plan.weather, image, plan.in_sun),
         given=given,
+        measured_c=value(plan.t2g),
     )
 
 

@@ -229,12 +229,41 @@ class TestASetpointByAPerson:
         bench.spoil("T_out")
         bench.scan(setpoint(52.0))
         assert isnan(chain(bench).curve_c)
+        bench.scan_for(1800.0)
         assert chain(bench).setpoint_c == 52.0
+
+    @pytest.mark.parametrize(
+        ("lost", "begins_c"),
+        [((), 50.0), (("T2g",), 56.2), (("T2g", "T_out"), None)],
+        ids=["from the supply", "from the curve", "not before one of them is known"],
+    )
+    def test_is_reached_by_the_ramp_after_a_long_stop_too(self, ours, lost, begins_c):
+        ours.scan(setpoint(83.0, lease_s=86400.0))
+        ours.scan_for(60.0, T2g=50.0)
+        again = Bench(ours.config)
+        kept = keep(ours.plan, ours.state)
+        again.state = restore(again.plan, again.state, kept, away_s=1801.0)
+        again.spoil(*lost)
+        again.scan(T2g=50.0)
+        again.mend(*lost)
+        again.take_over()
+        setpoints_c = [d.circuits[0].chain.setpoint_c for d in again.decisions]
+        assert isnan(setpoints_c[0]) is (begins_c is None)
+        setpoints_c = setpoints_c[begins_c is None :]
+        assert setpoints_c[0] == pytest.approx(begins_c or 50.0, abs=0.02)
+        assert max(b - a for a, b in pairwise(setpoints_c)) <= 10.0 * 5.0 / 3600.0 + 1e-9
+        assert again.values["T2g_SP"] == pytest.approx(setpoints_c[-1], abs=0.06)
+        assert abs(again.last.held["CV1_SV"].value - 40.0) < 5.0
+
+    @pytest.mark.parametrize(("supply_c", "begins_c"), [(20.0, 35.0), (90.0, 83.0)])
+    def test_begins_within_the_limits(self, bench, supply_c, begins_c):
+        bench.scan(setpoint(60.0), T2g=supply_c)
+        assert chain(bench).setpoint_c == pytest.approx(begins_c, abs=0.02)
 
     def test_that_ends_onto_sensors_that_cannot_be_trusted_holds(self, station):
         bench = Bench(replace(station, outdoor=replace(station.outdoor, order=("T_out",))))
         bench.spoil("T_out")
-        bench.scan(setpoint(52.0, lease_s=60.0))
+        bench.scan(setpoint(52.0, lease_s=60.0), T2g=52.0)
         bench.take_over()
         bench.spoil("T2g")
         bench.scan_for(120.0)
