@@ -49,6 +49,11 @@ class StationDoor(Protocol):
         """The station after its newest scan, None before the first."""
         ...
 
+    @property
+    def scans_begun(self) -> int:
+        """The number of the newest scan that has taken its commands; it may not be shown yet."""
+        ...
+
     def submit(self, command: Command) -> None:
         """Hand a checked command to the next scan.
 
@@ -117,7 +122,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
-    """The newest command to one subject: its number, who gave it, and the scan that it follows."""
+    """The newest command to one subject: its number, who gave it, and the last scan without it."""
 
     number: int
     who: str
@@ -264,8 +269,8 @@ class CommandDesk:
                 return await self._submit_and_record(shown)
             return await self._record_and_submit(shown)
         finally:
-            snapshot = self._daemon.stations[command.station].snapshot
-            scans = snapshot.scans if snapshot is not None else 0
+            # Not the scan that was shown last: one that writes now will be shown without it.
+            scans = self._daemon.stations[command.station].scans_begun
             self._accepted[subject] = replace(accepted, scans=scans)
 
     async def _submit_and_record(self, shown: Preview) -> Outcome | Refusal:

@@ -226,15 +226,15 @@ class ControlSocket:
         return _answer(await self._desk.acknowledge(acknowledgement_of(body), who))
 
     async def _until_scanned(self, station: str) -> None:
-        """Wait for the station's next scan, so that whoever asks next sees what became of it.
+        """Wait for the scan that takes it, so that whoever asks next sees what became of it.
 
         A script may then put a loop into manual and set its output in the very next line.
         """
         door = self._daemon.stations[station]
-        before = door.snapshot
+        without = door.scans_begun
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SCAN_S_MAX):
-                while door.snapshot is before:
+                while door.snapshot is None or door.snapshot.scans <= without:
                     await self._daemon.wait_scan()
 
     def _knows(self, station: str) -> bool:

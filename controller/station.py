@@ -58,7 +58,8 @@ class StationShell:
     """One station: its links, its state, and the task that scans it.
 
     `late_s` is how long after its point on the grid the newest scan began, in s; `period_s` the
-    scan period, the shortest of the station's devices.
+    scan period, the shortest of the station's devices. `scans` are complete; `scans_begun` have
+    taken their commands, so whatever is submitted from now on is for the next one.
     """
 
     plan: StationPlan
@@ -68,6 +69,7 @@ class StationShell:
     state: StationState
     decision: Decision | None = None
     scans: int = 0
+    scans_begun: int = 0
     overruns: int = 0
     late_s: float = 0.0
     is_faulty: bool = False
@@ -161,6 +163,7 @@ class StationShell:
         image = self._freeze(now)
         dt_s, missed_s = self._elapsed(now.monotonic_s)
         commands, self._commands = tuple(self._commands), []
+        self.scans_begun = self.scans + 1
         decision = decide(
             self.plan, image, self._surroundings(missed_s), commands, self.state, dt_s=dt_s
         )

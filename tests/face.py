@@ -203,6 +203,12 @@ class Door:
     told: list[Command] = field(default_factory=list)
     is_full: bool = False
     on_submit: Callable[[], object] = list
+    is_writing: bool = False
+
+    @property
+    def scans_begun(self) -> int:
+        """The newest scan, or the one after it while that is being written."""
+        return (0 if self.snapshot is None else self.snapshot.scans) + self.is_writing
 
     def submit(self, command: Command) -> None:
         if self.is_full:

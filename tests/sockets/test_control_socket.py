@@ -157,6 +157,24 @@ class TestAPeer:
         assert with_client(tmp_path, scenario) == 1
 
     @needs_root
+    def test_is_answered_after_the_next_scan_where_one_writes_already(self, tmp_path):
+        async def scenario(client, daemon):
+            door = daemon.stations["st-01"]
+            before, door.is_writing = door.snapshot.scans, True
+            first = door.on_submit
+
+            def submitted():
+                first()
+                asyncio.get_running_loop().call_later(0.2, daemon.scan)
+
+            door.on_submit = submitted
+            token = (await client.post("/v1/select", json=OFFSET)).json()["token"]
+            await client.post("/v1/operate", json={"token": token, "as_name": "wang"})
+            return door.snapshot.scans - before
+
+        assert with_client(tmp_path, scenario) == 2
+
+    @needs_root
     def test_is_answered_also_where_no_scan_comes(self, tmp_path, monkeypatch):
         monkeypatch.setattr("controller.socket.SCAN_S_MAX", 0.2)
 

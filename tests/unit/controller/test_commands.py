@@ -530,6 +530,19 @@ class TestTwoPeople:
         assert lost.sentence == "A command of li to offset of main waits for the next scan."
         assert len(daemon.stations["st-01"].told) == 1
 
+    def test_who_meet_while_a_scan_writes_the_second_looks_after_the_next_one(self):
+        desk, daemon = desk_of(snapshot())
+        door = daemon.stations["st-01"]
+        # The scan that writes has taken its commands: it will be shown without hers.
+        door.is_writing = True
+        operate(desk, COOLER, who="ann")
+        door.is_writing = False
+        daemon.scan()
+        answer = desk.select(replace(COOLER, setpoint_c=70.0), "bob")
+        assert answer.sentence == "A command of ann to setpoint of main waits for the next scan."
+        daemon.scan(loops=(GIVEN,))
+        assert isinstance(desk.select(replace(COOLER, setpoint_c=70.0), "bob"), Selection)
+
     def test_who_move_different_outputs_do_not_meet(self):
         desk, daemon = desk_of()
         operate(desk, TO_AUTO, who="li")

@@ -14,15 +14,18 @@ import structlog
 
 from config.model import Site, Station
 from controller.authority import Authority
+from controller.commands import CommandDesk, Outcome, Selection
 from controller.daemon import JOURNAL, Daemon, Options
 from controller.decide import Decision
 from controller.explained import read
 from controller.station import COMMANDS_MAX, StationShell
 from controller.translate import station_of
 from core.clock import LoopClock
-from core.command import Command, LoopMode, SetMode, SetOutput, StartSource
+from core.command import Command, LoopMode, SetMode, SetOutput, SetSetpoint, StartSource
+from core.image import Outputs
 from core.point import Quality, Tag
 from core.record import AlarmRecord, ModeRecord
+from drivers.link import Link
 from hil_sim.ledgers import ModeLedger
 from hil_sim.plant.sensor import SensorFault
 from hil_sim.plant.weather import SteadyWeather
@@ -246,6 +249,35 @@ class TestAnUntroubledStation:
 
         with quiet(), asyncio.Runner(loop_factory=lambda: VirtualLoop(1)) as runner:
             runner.run(play())
+
+
+class TestTwoPeople:
+    def test_the_second_is_never_shown_a_scan_without_the_firsts_command(self, live, monkeypatch):
+        """ann operates while a scan writes: that one has taken its commands before."""
+
+        async def test(made: Rig) -> None:
+            await made.taken_over()
+            desk, given = CommandDesk(made.daemon), "52 °C, by ann: a leak, 240 min left"
+            ask = SetSetpoint(
+                station="st-01", who="", why="a leak", circuit="main", setpoint_c=52.0
+            )
+            token, write = desk.select(ask, "ann").token, Link.write
+
+            async def meanwhile(link: Link, outputs: Outputs, now_s: float) -> None:
+                monkeypatch.setattr(Link, "write", write)
+                assert isinstance(await desk.operate(token, "ann"), Outcome)
+                await write(link, outputs, now_s)
+
+            monkeypatch.setattr(Link, "write", meanwhile)
+            shown = []
+            for _ in range(3):
+                await made.daemon.wait_scan()
+                shown.append(desk.select(replace(ask, setpoint_c=70.0), "bob"))
+            assert [isinstance(one, Selection) for one in shown] == [False, True, True]
+            assert shown[0].sentence.startswith("A command of ann to setpoint of main waits")
+            assert {one.preview.present for one in shown[1:]} == {given}
+
+        live(test)
 
 
 class TestNothingIsWritten:
