@@ -177,6 +177,12 @@ _BY_NAME = {folded(name): point for point in POINTS.values() for name in point.n
 _BY_TAG = {tag.lower(): point for tag, point in POINTS.items()}
 
 
+def is_taken_wrongly(known: KnownPoint, unit: Unit) -> bool:
+    """Return whether control would take a value in `unit` for one in another; no total is used."""
+    is_used = known.unit is not Unit.NONE and not known.tag.endswith("_tot")
+    return is_used and unit not in {Unit.NONE, known.unit}
+
+
 def known_by_name(name: str) -> KnownPoint | None:
     """Return the point that the field calls `name`."""
     return _BY_NAME.get(folded(name))

@@ -12,6 +12,7 @@ from typing import Annotated, cast
 
 from annotated_types import MinLen
 
+from config.field_names import is_taken_wrongly, known_by_tag
 from config.problem import Problem, problem_at
 from config.reading import Reader
 from config.rows import ModbusRow, OpcUaRow, Row, modbus_flaws, opcua_flaws
@@ -106,6 +107,12 @@ def read_map(tree: Branch, driver: str, stem: str) -> LoadedMap:
         if _POINT_TAG.fullmatch(tag) is None:
             hint = "write letters, digits and `_`, with several circuits as in `low.T2g`"
             reader.add(branch.key_place, f"`{tag}` is not a tag", hint)
+    for tag, row in rows.items():
+        known = known_by_tag(tag.rpartition(".")[2])
+        if known is not None and is_taken_wrongly(known, row.unit):
+            message = f"control takes `{tag}` in {known.unit.value}, not in {row.unit.value}"
+            hint = f"write `unit: {known.unit.value}`, and the `scale` that makes it so"
+            reader.add(points.at(tag, "unit").place, message, hint)
     if is_modbus:
         made = _modbus_map(rows, tree, tuple(reader.problems))
         return replace(made, forbidden=values.get("forbidden", ()))

@@ -28,7 +28,7 @@ from core.command import (
     StopTune,
 )
 
-WHY_CHARS_MIN, WHY_CHARS_MAX = 3, 200
+WHY_CHARS_MIN, WHY_CHARS_MAX = 2, 200
 LEASE_S_MIN, LEASE_S_MAX = 60.0, 24 * 3600.0
 MANUAL_LEASE_S, OFFSET_LEASE_S = 4 * 3600.0, 24 * 3600.0
 """How long a manual output (a setpoint, a substitute) and an offset stay when nobody says."""
@@ -105,7 +105,7 @@ def _check_why(why: str) -> Refusal | None:
         return None
     return Refusal(
         Cause.INVALID,
-        f"The reason has {length} characters; it needs {WHY_CHARS_MIN} to {WHY_CHARS_MAX}.",
+        f"The reason needs {WHY_CHARS_MIN} to {WHY_CHARS_MAX} characters and has {length}.",
         "Say in a few words why you do this (--why); it goes into the audit.",
     )
 

@@ -174,7 +174,9 @@ class StationShell:
         self.scans += 1
         self.decision, self._snapshot = decision, None
         # What a person set must outlive a crash in the very next second.
-        if commands or decision.source.transitions or now.monotonic_s >= self._checkpoint_due_s:
+        is_told = any(isinstance(record, AlarmRecord) for record in decision.records)
+        is_due = now.monotonic_s >= self._checkpoint_due_s
+        if commands or decision.source.transitions or is_told or is_due:
             self.shared.checkpoint(self.config.station, now.utc, self.to_keep)
             self._checkpoint_due_s = now.monotonic_s + _CHECKPOINT_S
         self._explain(decision, now)

@@ -250,9 +250,24 @@ REFUSED = [
         for asked in (OPEN, COOLER, SEEN)
         for why in ("x\x1b[2J\x1b[1;1Hsafe", "a leak\n52 °C, by li", "leak\u202e", "leak\x9b2J")
     ),
-    (replace(OPEN, why="ab"), IN_MANUAL, Cause.INVALID, "The reason has 2 characters"),
-    (replace(OPEN, why="   "), IN_MANUAL, Cause.INVALID, "The reason has 0 characters"),
-    (replace(OPEN, why="x" * 201), IN_MANUAL, Cause.INVALID, "The reason has 201 characters"),
+    (
+        replace(OPEN, why="a"),
+        IN_MANUAL,
+        Cause.INVALID,
+        "The reason needs 2 to 200 characters and has 1",
+    ),
+    (
+        replace(OPEN, why="   "),
+        IN_MANUAL,
+        Cause.INVALID,
+        "The reason needs 2 to 200 characters and has 0",
+    ),
+    (
+        replace(OPEN, why="x" * 201),
+        IN_MANUAL,
+        Cause.INVALID,
+        "The reason needs 2 to 200 characters and has 201",
+    ),
     (replace(OPEN, lease_s=59.0), IN_MANUAL, Cause.INVALID, "A lease of 59 s is out of range."),
     (replace(OPEN, lease_s=90000.0), IN_MANUAL, Cause.INVALID, "A lease of 25 h is out of range."),
     (replace(OPEN, lease_s=-1.0), IN_MANUAL, Cause.INVALID, "A lease of -1 s is out of range."),

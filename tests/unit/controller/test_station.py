@@ -535,6 +535,22 @@ class TestARestart:
 
         live(test)
 
+    def test_an_alarm_that_comes_or_goes_is_kept_by_the_scan_that_saw_it(self, live):
+        async def test(made: Rig) -> None:
+            await made.taken_over()
+            for happens in (made.loop.net.cut, made.loop.net.heal):
+                happens("127.0.0.1", PORT)
+                told = len(made.alarms("comms_lost"))
+                while len(made.alarms("comms_lost")) == told:
+                    await made.daemon.wait_scan()
+                    await made.daemon.journal.commit()
+                kept = made.daemon.reader.latest_checkpoint("st-01")
+                assert (made.daemon.clock.now().utc - kept.at).total_seconds() < 1.0
+                stands = made.shell.state.alarms.to_dict()["comms_lost"]
+                assert kept.state["alarms"]["comms_lost"]["phase"] == stands["phase"]
+
+        live(test)
+
     def test_a_checkpoint_is_kept_every_minute_and_at_the_end(self, tmp_path):
         async def play() -> None:
             async with rig(tmp_path, site_of()) as made:
