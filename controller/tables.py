@@ -26,6 +26,7 @@ from api.messages import (
     TuneStatus,
 )
 from control_loops.monitor import CYCLES_R
+from controller.preview import lease_text
 
 _SHAPES = {1: "■1", 2: "▲2", 3: "◆3", 4: "●4"}
 _COLOURS = {1: "bold red", 2: "yellow", 3: "magenta"}
@@ -273,7 +274,7 @@ def selection_view(selection: Selection) -> RenderableType:
     table.add_row("now", f"{selection.present}{_held(selection)}")
     table.add_row("then", Text(selection.wanted, style="bold"))
     if selection.lease_s:
-        table.add_row("for", f"{selection.lease_s / 3600.0:g} h, then it ends by itself")
+        table.add_row("for", f"{lease_text(selection.lease_s)}, then it ends by itself")
     table.add_row("by", selection.who)
     for warning in selection.warnings:
         table.add_row(Text("▲ mind", style=_COLOURS[2]), warning)
