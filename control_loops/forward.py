@@ -27,7 +27,8 @@ _LEAST_KPA = 10.0
 # The gain may follow the model this far: the model is rough.
 _GAIN_LOW, _GAIN_HIGH = 0.4, 2.5
 _SAME_GAIN = 0.02
-_QUIET_DEADBANDS = 1.22
+# As a gear has play: the output hangs back by at most this, to either side.
+_PLAY_DEADBANDS = 0.55
 
 
 class Primary(NamedTuple):
@@ -113,11 +114,10 @@ def forward_step(
     asked_pct = opening_pct(forward.model, duty)
     offset_pct = state.offset_pct if is_believed else state.output_pct - asked_pct
     wanted_pct = asked_pct + offset_pct
-    # What the valve would hardly follow need not wander: half of its starts were for nothing.
-    if abs(wanted_pct - state.output_pct) <= _QUIET_DEADBANDS * forward.gains.deadband:
-        wanted_pct = state.output_pct
+    # What moves back and forth within the play moves no valve; what goes on is followed.
+    play_pct = _PLAY_DEADBANDS * forward.gains.deadband
     return ForwardState(
-        wanted_pct,
+        min(max(state.output_pct, wanted_pct - play_pct), wanted_pct + play_pct),
         offset_pct,
         _gain_share(forward, state.gain_share, duty),
         duty,

@@ -83,7 +83,7 @@ class PidTuning:
     filter_n: Annotated[float, Ge(1), Le(50)] = 10.0
     setpoint_weight: Annotated[float, Ge(0), Le(1)] = 1.0
     rate_weight: Annotated[float, Ge(0), Le(1)] = 0.0
-    gap_k: Annotated[float, Unit.KELVIN, Ge(0)] = 0.8
+    gap_k: Annotated[float, Unit.KELVIN, Ge(0)] = 0.75
     deadband_pct: Annotated[float, Unit.PERCENT, Ge(0), Le(10)] = 1.2
     output_low_pct: Annotated[float, Unit.PERCENT, Ge(0), Le(100)] = 0.0
     output_high_pct: Annotated[float, Unit.PERCENT, Ge(0), Le(100)] = 100.0

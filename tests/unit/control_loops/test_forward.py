@@ -5,9 +5,9 @@ from math import nan
 
 import pytest
 
-from control_loops.exchanger import ExchangerData, valve_model
+from control_loops.exchanger import ExchangerData, opening_pct, valve_model
 from control_loops.forward import REST, ForwardState, Primary, forward_of, forward_step, gains_at
-from control_loops.pid import PidTuning
+from control_loops.pid import PidTuning, step, track
 from control_loops.valve import Valve
 
 SHEET = ExchangerData(
@@ -17,12 +17,26 @@ GAINS = PidTuning().gains()
 FORWARD = forward_of(valve_model(SHEET, Valve()), GAINS, lead_s=20.0)
 CALM = Primary(t1g_c=95.0, t2h_c=41.3, dp_kpa=150.0, f1_m3h=50.0)
 DT_S = 5.0
+PLAY_PCT = 0.55 * GAINS.deadband
 
 
 def after(state: ForwardState, seen: Primary, scans: int = 1, setpoint_c: float = 56.2):
     for _ in range(scans):
         state = forward_step(FORWARD, state, setpoint_c=setpoint_c, seen=seen, dt_s=DT_S)
     return state
+
+
+def drifted(state: ForwardState, from_c: float, to_c: float) -> ForwardState:
+    """Let T1g drift so slowly that bringing it forward hardly shows, then rest."""
+    way_c = [from_c + (to_c - from_c) * i / 400 for i in range(401)]
+    for t1g_c in [*way_c, *[to_c] * 60]:
+        state = after(state, CALM._replace(t1g_c=t1g_c))
+    return state
+
+
+def asked_pct(state: ForwardState) -> float:
+    """Return what the model asked for when it was asked last, in the output's terms."""
+    return opening_pct(FORWARD.model, state.duty) + state.offset_pct
 
 
 @pytest.fixture
@@ -80,10 +94,41 @@ def test_a_surge_that_the_flow_confirms_is_answered_at_once(calm):
     assert after(calm, surge).output_pct < calm.output_pct - 5.0
 
 
-def test_a_little_unrest_moves_nothing(calm):
-    for t1g_c, dp_kpa in [(95.8, 152.0), (94.3, 147.0), (95.5, 155.0)]:
-        calm_still = after(calm, CALM._replace(t1g_c=t1g_c, dp_kpa=dp_kpa), scans=20)
-        assert calm_still.output_pct == calm.output_pct
+UNREST = [(95.8, 152.0), (94.3, 147.0), (95.5, 155.0)]
+
+
+def test_a_little_unrest_moves_no_valve(calm):
+    loop = track(GAINS, output=60.0, setpoint=56.2, measured=56.2, feedforward=calm.output_pct)
+    for t1g_c, dp_kpa in [row for row in UNREST for _ in range(20)]:
+        calm = after(calm, CALM._replace(t1g_c=t1g_c, dp_kpa=dp_kpa))
+        loop = step(
+            GAINS, loop, setpoint=56.2, measured=56.2, feedforward=calm.output_pct, dt_s=DT_S
+        ).state
+        assert loop.output == 60.0
+
+
+def test_unrest_within_the_play_does_not_even_move_the_feedforward(calm):
+    for t1g_c, dp_kpa in [(95.3, 151.0), (94.7, 149.0), (95.0, 153.0)]:
+        still = after(calm, CALM._replace(t1g_c=t1g_c, dp_kpa=dp_kpa), scans=20)
+        assert asked_pct(still) != asked_pct(calm)
+        assert still.output_pct == calm.output_pct
+
+
+def test_the_output_is_never_further_from_what_is_asked_than_the_play(calm):
+    for t1g_c, dp_kpa in [*UNREST, (97.0, 140.0), (91.0, 165.0), (96.0, 150.0)]:
+        for _ in range(20):
+            calm = after(calm, CALM._replace(t1g_c=t1g_c, dp_kpa=dp_kpa))
+            assert abs(asked_pct(calm) - calm.output_pct) <= PLAY_PCT + 1e-9
+
+
+def test_what_turns_round_crosses_the_whole_play_before_the_output_turns(calm):
+    colder = drifted(calm, 95.0, 91.0)
+    assert colder.output_pct == pytest.approx(asked_pct(colder) - PLAY_PCT, abs=0.02)
+    turned = drifted(colder, 91.0, 91.8)
+    assert 0.0 < asked_pct(colder) - asked_pct(turned) < 2.0 * PLAY_PCT
+    assert turned.output_pct == colder.output_pct
+    back = drifted(turned, 91.8, 95.0)
+    assert back.output_pct == pytest.approx(asked_pct(back) + PLAY_PCT, abs=0.02)
 
 
 @pytest.mark.parametrize(
