@@ -65,7 +65,7 @@ async def measure(job: Job, site: Site, say: Callable[[float], None]) -> Figures
     """Return the figures of one run.
 
     Raises:
-        TimeoutError: The stations do not come up.
+        TimeoutError: The stations do not come up, or the disk does not keep up with them.
     """
     count = Count()
     daemon = Daemon(site, SystemClock(), Options(state_dir=Path(job.state), on_scan=count.on_scan))
@@ -76,7 +76,7 @@ async def measure(job: Job, site: Site, say: Callable[[float], None]) -> Figures
         tasks = _start(job, daemon, count, stop, group)
         async with asyncio.timeout(_WARM_S_MAX):
             await _until_warm(shells)
-        await _stored(daemon)
+            await _stored(daemon)
         answers, overruns = _all_answers(shells), sum(shell.overruns for shell in shells)
         begin, begin_at = Mark.now(), daemon.clock.now().utc
         count.is_open = True
