@@ -39,8 +39,7 @@ def test_heat_stays_near_the_clairvoyant_bound(result: ControlResult) -> None:
 
 def test_the_valve_rests_and_the_supply_is_held_all_the_same(result: ControlResult) -> None:
     assert result.mean["valve_starts_per_day"] <= 50.0
-    # The goal of 0.6 is for whole weeks, which show less: here the cold snap is half of one.
-    assert result.mean["valve_strokes_per_day"] <= 0.65
+    assert result.mean["valve_strokes_per_day"] <= 0.6
     assert result.mean["supply_rmse_k"] <= 0.5
     assert result.means[ANCHOR]["valve_starts_per_day"] > 400.0
 
