@@ -82,6 +82,11 @@ def print_faults(result: Mapping[str, Any]) -> None:
         f"{first['fds']} and {last['fds']} file descriptors, {first['tasks']} and {last['tasks']} "
         f"tasks, {first['rss_mb']:g} and {last['rss_mb']:g} MB"
     )
+    if result["withheld_s"]:
+        out.print(
+            f"for {result['withheld_s']:g} of {result['seconds']:g} s the machine kept the process "
+            "from running; that is counted against nobody"
+        )
     out.print(f"[bold]{result['verdict']}[/bold] in {result['seconds']:.0f} s")
 
 

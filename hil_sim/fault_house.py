@@ -6,6 +6,7 @@ Rule: it judges by what an outsider sees: the image, the alarm records, the PLC 
 import asyncio
 import struct
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from config.devices import AnyModbusDevice, Device, ModbusDevice, ModbusRtuTcpDevice
@@ -40,12 +41,16 @@ _F32 = struct.Struct("f")
 
 @dataclass(slots=True)
 class FaultHouse:
-    """A station of the daemon under test, its simulated PLC, and its hostile server."""
+    """A station of the daemon under test, its simulated PLC, and its hostile server.
+
+    What a crowded or stopped machine took, as `withheld_s` adds it up, is not counted against it.
+    """
 
     row: FaultRow
     station: Station
     plc: SimPlc
     server: HostileServer
+    withheld_s: Callable[[], float]
     findings: list[str] = field(default_factory=list)
     alarms: list[tuple[str, AlarmEvent]] = field(default_factory=list)
     began_s: float | None = None
@@ -56,6 +61,8 @@ class FaultHouse:
     _recent: deque[dict[str, float]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _scanned: asyncio.Event = field(default_factory=asyncio.Event)
     _last_s: float | None = None
+    _withheld_s: float = 0.0
+    _ended_withheld_s: float = 0.0
     _slack: dict[Tag, float] = field(default_factory=dict)
     _first_duplicate: int = 0
 
@@ -129,6 +136,7 @@ class FaultHouse:
         """Take the cause away."""
         await self.server.mend()
         self.ended_s = asyncio.get_running_loop().time()
+        self._ended_withheld_s = self.withheld_s()
 
     def close_trial(self) -> None:
         """Add what only the whole trial can tell, and rest until the next one."""
@@ -153,8 +161,10 @@ class FaultHouse:
         self._last_s = now_s
         self.is_ours = decision.state.authority.is_ours
         self._recent.append(dict(self.plc.registers))
+        withheld_s = self.withheld_s()
         if self.began_s is not None:
-            self._judge(shell, decision, image, gap_s)
+            self._judge(shell, decision, image, gap_s - (withheld_s - self._withheld_s))
+        self._withheld_s = withheld_s
         self._invariants.check(self._scene(shell, decision, image, gap_s))
         self._scanned.set()
 
@@ -186,7 +196,7 @@ class FaultHouse:
             )
             is_well = all(one.is_up and not one.unverified for one in status)
             if is_well and is_asked_since and all(q == _GOOD for q in image.qualities):
-                self.true_s = taken_s
+                self.true_s = taken_s - (self.withheld_s() - self._ended_withheld_s)
 
     def _find_lies(self, image: ProcessImage) -> None:
         """Find a value that is called GOOD and that the PLC did not hold."""
@@ -264,7 +274,14 @@ def _is_same(value: float, held: float | None, slack: float) -> bool:
     return value == held or abs(value - held) <= slack + 2.0**-22 * abs(held)
 
 
-async def make_house(row: FaultRow, example: Station, *, scan_s: float, seed: int) -> FaultHouse:
+async def make_house(
+    row: FaultRow,
+    example: Station,
+    *,
+    scan_s: float,
+    seed: int,
+    withheld_s: Callable[[], float],
+) -> FaultHouse:
     """Return a house whose server listens, on a station like the example.
 
     Args:
@@ -272,6 +289,7 @@ async def make_house(row: FaultRow, example: Station, *, scan_s: float, seed: in
         example: A station with one Modbus device.
         scan_s: Its scan period, s.
         seed: Of all chance in plant and PLC.
+        withheld_s: For how long the machine has kept this process from running so far, s.
     """
     name = f"{row.row:02}-{row.name}"
     device = next(iter(example.devices.values()))
@@ -287,7 +305,7 @@ async def make_house(row: FaultRow, example: Station, *, scan_s: float, seed: in
     await server.start()
     polled = _polled(replace(device, scan_s=scan_s), server)
     station = replace(station, devices=dict.fromkeys(station.devices, polled))
-    return FaultHouse(row, station, made.plc, server)
+    return FaultHouse(row, station, made.plc, server, withheld_s)
 
 
 def _polled(device: ModbusDevice, server: HostileServer) -> AnyModbusDevice:

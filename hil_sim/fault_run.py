@@ -24,6 +24,7 @@ from hil_sim.fault_house import FaultHouse, make_house
 from hil_sim.fault_rows import LONG_ROWS, ROWS, FaultRow
 from hil_sim.quiet import quiet_logs
 from hil_sim.virtual_loop import VirtualLoop
+from hil_sim.withheld import Withheld
 
 _EXAMPLES = Path(__file__).parent.parent / "config" / "examples"
 _EPOCH = datetime(2026, 1, 12, 4, 0, tzinfo=UTC)
@@ -80,13 +81,15 @@ class RowResult:
 class FaultsResult:
     """What came of all rows.
 
-    `held` is what the process held after each repetition; `grew` says what did not stay flat. The
-    verdict is `pass` where every row survived, nothing grew and no record was lost.
+    `withheld_s` is how much of its `seconds` the machine kept from it, which is counted against
+    nobody; `held` is what the process held after each repetition; `grew` says what did not stay
+    flat. The verdict is `pass` where every row survived, nothing grew and no record was lost.
     """
 
     verdict: str
     repeats: int
     seconds: float
+    withheld_s: float
     rows: tuple[RowResult, ...]
     held: tuple[Held, ...]
     grew: tuple[str, ...]
@@ -126,10 +129,14 @@ def play_rows(
     """
     clock: Clock = LoopClock(_EPOCH) if is_virtual else SystemClock()
     factory = partial(VirtualLoop, seed) if is_virtual else None
+    play = partial(
+        run_rows, rows, clock, repeat=repeat, seed=seed, hold_s=hold_s, progress=progress
+    )
     with quiet_logs(), asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(
-            run_rows(rows, clock, repeat=repeat, seed=seed, hold_s=hold_s, progress=progress)
-        )
+        if is_virtual:
+            return runner.run(play(withheld_s=lambda: 0.0))
+        with Withheld() as withheld:
+            return runner.run(play(withheld_s=withheld.so_far_s))
 
 
 async def run_rows(
@@ -140,6 +147,7 @@ async def run_rows(
     seed: int = 1,
     hold_s: float = HOLD_S,
     progress: Progress | None = None,
+    withheld_s: Callable[[], float],
 ) -> FaultsResult:
     """Play the rows side by side and return what came of them.
 
@@ -150,10 +158,14 @@ async def run_rows(
         seed: Of all chance in plants and PLCs.
         hold_s: How long each fault lasts, s.
         progress: Told the share that is done, 0..1.
+        withheld_s: For how long the machine has kept this process from running so far, s.
     """
     site = load(_EXAMPLES)
     example = next(station for station in site.stations if station.station == "st-01")
-    houses = [await make_house(row, example, scan_s=_SCAN_S, seed=seed) for row in rows]
+    houses = [
+        await make_house(row, example, scan_s=_SCAN_S, seed=seed, withheld_s=withheld_s)
+        for row in rows
+    ]
     by_name = {house.station.station: house for house in houses}
     with tempfile.TemporaryDirectory(prefix="heatd-faults-") as folder:
         daemon = Daemon(
@@ -169,7 +181,7 @@ async def run_rows(
                 on_scan=lambda *scan: _tell(by_name, *scan),
             ),
         )
-        return await _through(daemon, houses, repeat, hold_s, progress)
+        return await _through(daemon, houses, repeat, hold_s, progress, withheld_s)
 
 
 def _tell(houses: dict[str, FaultHouse], shell: StationShell, decision: Decision) -> None:
@@ -182,6 +194,7 @@ async def _through(
     repeat: int,
     hold_s: float,
     progress: Progress | None,
+    withheld_s: Callable[[], float],
 ) -> FaultsResult:
     began_s = time.perf_counter()
     stop = asyncio.Event()
@@ -214,6 +227,7 @@ async def _through(
         verdict="pass" if is_passed else "fail",
         repeats=repeat,
         seconds=round(time.perf_counter() - began_s, 1),
+        withheld_s=round(withheld_s(), 1),
         rows=results,
         held=tuple(held),
         grew=grew,

@@ -1,12 +1,20 @@
 """The fault catalogue in virtual time, and that its judge can say no."""
 
+import asyncio
 import json
+from datetime import UTC, datetime
+from functools import partial
 
+import pytest
 from typer.testing import CliRunner
 
+from controller.station import StationShell
+from core.clock import LoopClock
 from hil_sim.cli import app
 from hil_sim.fault_rows import LONG_ROWS, ROWS, FaultRow
-from hil_sim.fault_run import chosen, play_rows
+from hil_sim.fault_run import chosen, play_rows, run_rows
+from hil_sim.quiet import quiet_logs
+from hil_sim.virtual_loop import VirtualLoop
 
 
 def test_every_row_is_survived_in_virtual_time():
@@ -53,6 +61,26 @@ def test_the_judge_finds_what_is_not_as_the_row_says():
     for found, (asked, said) in zip(result.rows, WRONG, strict=True):
         assert not found.survived
         assert any(said in sentence for sentence in found.why), (asked.name, found.why)
+
+
+@pytest.mark.parametrize("is_excused", [False, True])
+def test_a_late_scan_is_found_unless_the_machine_withheld_the_time(monkeypatch, is_excused):
+    scan, spent_s = StationShell.scan, 0.0
+
+    async def late_once_in_thirty(shell):
+        nonlocal spent_s
+        if shell.scans % 30 == 29:
+            await asyncio.sleep(1.3)
+            spent_s += 1.3
+        await scan(shell)
+
+    monkeypatch.setattr(StationShell, "scan", late_once_in_thirty)
+    rows, clock = chosen(["duplicate"]), LoopClock(datetime(2026, 1, 12, 4, tzinfo=UTC))
+    with quiet_logs(), asyncio.Runner(loop_factory=partial(VirtualLoop, 1)) as runner:
+        withheld_s = (lambda: spent_s) if is_excused else (lambda: 0.0)
+        result = runner.run(run_rows(rows, clock, repeat=5, withheld_s=withheld_s))
+    found = any("between two scans" in sentence for sentence in result.rows[0].why)
+    assert found != is_excused, result.rows
 
 
 class TestTheCommand:
