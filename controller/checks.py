@@ -52,11 +52,7 @@ def preview(command: Command, config: StationConfig, now: StationSnapshot) -> Pr
         return meant
     meant = _with_lease(meant)
     refusal = _check_why(meant.why) or _check_lease(meant)
-    # What only changes how heatd sees the station, or takes back a wish, may be done where it
-    # moves nothing: a setpoint that nobody can withdraw would wait for the season.
-    if refusal is None and not isinstance(
-        meant, Acknowledge | SetSubstitute | EndSubstitute | EndSetpoint
-    ):
+    if refusal is None and not _moves_nothing(meant):
         refusal = _check_writable(now) or _check_moves(meant, config, now)
     return refusal or _preview(meant, config, now)
 
@@ -79,6 +75,17 @@ def _preview(command: Command, config: StationConfig, now: StationSnapshot) -> P
                 f"heatd does not know the command {type(command).__name__}.",
                 "See `heatd --help`.",
             )
+
+
+def _moves_nothing(command: Command) -> bool:
+    """Return whether a command may be given where heatd only watches.
+
+    It changes only how heatd sees the station, or takes back a wish: a setpoint or an offset that
+    nobody can withdraw would wait for the season.
+    """
+    if isinstance(command, SetOffset):
+        return command.offset_k == 0.0
+    return isinstance(command, Acknowledge | SetSubstitute | EndSubstitute | EndSetpoint)
 
 
 def _with_lease(command: Command) -> Command:

@@ -7,7 +7,7 @@ import re
 
 from controller.preview import Cause, Refusal
 
-_CLAIMED_NAME = re.compile(r"[\w.@-]{1,32}")
+_CLAIMED_NAME = re.compile(r"(?! )[\w.@ -]{1,32}(?<! )")
 
 
 def name_operator(uid: int, account: str, claimed: str) -> str | Refusal:
@@ -36,6 +36,6 @@ def name_operator(uid: int, account: str, claimed: str) -> str | Refusal:
         return Refusal(
             Cause.INVALID,
             "That is not a name.",
-            "Give --as 1 to 32 letters, digits, dots, dashes or @.",
+            "Give --as 1 to 32 letters, digits, dots, dashes, @, or blanks between them.",
         )
     return f"{claimed} (unverified, uid 0)"

@@ -42,6 +42,8 @@ _QUIET_CHARACTERS = 3.5
 _CHARACTER_BITS = 11
 _QUIET_S_MIN = 0.00175
 _RANGE = re.compile(rf"({'|'.join(get_args(Area))}) ([0-9]{{1,5}})(?:\.\.([0-9]{{1,5}}))?")
+# A line to this machine is one line, by whichever of its names.
+_THIS_MACHINE = {"localhost": "127.0.0.1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,9 @@ Modbus = ModbusTcp | ModbusRtuTcp | ModbusRtu | ModbusTls
 
 
 def _at(host: str, port: int) -> str:
-    return f"{host.lower()} port {port}"
+    """Return one end by one name, however it is spelt; what only a name server knows stays two."""
+    name = host.lower().rstrip(".")
+    return f"{_THIS_MACHINE.get(name, name)} port {port}"
 
 
 @parameters

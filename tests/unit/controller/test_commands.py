@@ -376,6 +376,16 @@ class TestARefusal:
         assert operate(desk, BY_CURVE).outcome == "done"
         assert [type(command) for command in daemon.stations["st-01"].told] == [EndSetpoint]
 
+    @pytest.mark.parametrize(
+        "where", [{"is_read_only": True}, {"authority": "watch"}, {"authority": "none"}]
+    )
+    def test_never_meets_who_withdraws_an_offset(self, where):
+        desk, daemon = desk_of(snapshot(**where))
+        assert isinstance(desk.select(WARMER, "wang"), Refusal)
+        none = replace(WARMER, offset_k=0.0)
+        assert operate(desk, none).outcome == "done"
+        assert [command.offset_k for command in daemon.stations["st-01"].told] == [0.0]
+
     def test_of_a_setpoint_says_what_to_write_instead(self):
         desk, _ = desk_of(snapshot())
         refusal = desk.select(replace(COOLER, setpoint_c=90.0), "wang")
@@ -647,6 +657,7 @@ class TestTheJournal:
         (1000, "", "", "uid 1000"),
         (0, "root", "wang", "wang (unverified, uid 0)"),
         (0, "root", "张工", "张工 (unverified, uid 0)"),
+        (0, "root", "Li Qiang", "Li Qiang (unverified, uid 0)"),
     ],
 )
 def test_people_are_named_by_their_account_and_root_by_its_claim(uid, account, claimed, name):
@@ -657,7 +668,10 @@ def test_people_are_named_by_their_account_and_root_by_its_claim(uid, account, c
     ("uid", "account", "claimed", "sentence"),
     [
         (0, "root", "", "root is nobody in particular: the audit needs a person's name."),
-        (0, "root", "a b", "That is not a name."),
+        (0, "root", " wang", "That is not a name."),
+        (0, "root", "wang ", "That is not a name."),
+        (0, "root", "wang\n", "That is not a name."),
+        (0, "root", "wang (shift 2)", "That is not a name."),
         (0, "root", "x" * 33, "That is not a name."),
         (1000, "wang", "li", "Only root may say --as; you are wang."),
         (1000, "", "li", "Only root may say --as; you are uid 1000."),
