@@ -113,7 +113,7 @@ class LoopStatus(Message):
     reason: str = ""
     ruling: str = ""
     figures: LoopFigures | None = None
-    is_by_contacts: bool = False
+    has_no_register: bool = False
     can_tune: bool = False
     tune: TuneStatus | None = None
 

@@ -23,6 +23,7 @@ from config.model import (
     Circuit,
     may_be_written,
     valve_outputs,
+    valve_positions,
 )
 from config.problem import Problem, problem_at
 from config.quantities import format_quantity
@@ -30,6 +31,7 @@ from config.relation_checks import heat_balance_problems, relation_problems
 from config.tree import Branch
 from config.weather_checks import outdoor_problems, weather_sources
 from control_loops.source import GasBoiler, NetworkSource
+from control_loops.split_range import split_pct
 from core.point import Tag, Unit
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
@@ -108,8 +110,7 @@ def _circuit_needs(circuit: Circuit, write: str) -> tuple[list[str], list[str]]:
     """Return what a circuit reads and what heatd writes in it, by the circuit's own names."""
     pumps = (*circuit.pumps.duty, *circuit.makeup.pumps)
     reads = ["T2g", "T2h", "P2h", "P2D", *(f"{pump}_run" for pump in pumps)]
-    if circuit.valve.three_step is None:
-        reads.append("CV1_U")
+    reads += valve_positions(circuit)
     reads += [point for point in circuit.pumps.dp_at if point != "P2D"]
     if write == "none":
         return reads, []
@@ -158,7 +159,7 @@ def _output_ranges(draft: Draft) -> Iterator[Problem]:
         return
     for name, circuit in draft.circuits.items():
         spans = (
-            ("CV1_SV", "pid", 0.0, circuit.pid.output_high_pct),
+            *[(tag, "pid", 0.0, high_pct) for tag, high_pct in _valve_spans(circuit)],
             ("XP_SV", "pumps", circuit.pumps.min_hz, circuit.pumps.max_hz),
             ("BP_SV", "makeup", circuit.makeup.min_hz, circuit.makeup.max_hz),
             ("T2g_SP", "limits", *circuit.limits.T2g_c),
@@ -174,6 +175,14 @@ def _output_ranges(draft: Draft) -> Iterator[Problem]:
             )
             place = draft.tree.at("circuits", name, part).key_place
             yield problem_at(place, message, "widen the `range` in the map, or narrow the limits")
+
+
+def _valve_spans(circuit: Circuit) -> list[tuple[str, float]]:
+    """Return what is written to move the valve, each with the highest opening."""
+    sequence, high_pct = circuit.valve.sequence, circuit.pid.output_high_pct
+    if sequence is None:
+        return [("CV1_SV", high_pct)]
+    return list(zip(valve_outputs(circuit), split_pct(sequence, high_pct), strict=True))
 
 
 def _pumps_of_two(draft: Draft) -> Iterator[Problem]:

@@ -325,9 +325,22 @@ CONTACTS = ("CV1_raise", "CV1_lower")
 """The contacts of a motor without a positioner: for so many seconds the PLC closes one."""
 
 
+SEQUENCE = (("CV1_SV", "CV1_U"), ("CV2_SV", "CV2_U"))
+"""What is written to the two valves of a sequence, first valve first, and where each stands."""
+
+
 def valve_outputs(circuit: Circuit) -> tuple[str, ...]:
     """Return what heatd writes to move the circuit's valve, as the circuit calls it."""
+    if circuit.valve.split is not None:
+        return tuple(output for output, _ in SEQUENCE)
     return ("CV1_SV",) if circuit.valve.three_step is None else CONTACTS
+
+
+def valve_positions(circuit: Circuit) -> tuple[str, ...]:
+    """Return what must tell where the circuit's valve stands, as the circuit calls it."""
+    if circuit.valve.split is not None:
+        return tuple(position for _, position in SEQUENCE)
+    return ("CV1_U",) if circuit.valve.three_step is None else ()
 
 
 def circuit_outputs(circuit: Circuit, write: Literal["valve", "setpoint"]) -> tuple[Tag, ...]:

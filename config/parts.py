@@ -28,6 +28,7 @@ from control_loops.pressure import DpPoints
 from control_loops.pumps import CirculationPumps
 from control_loops.schedule import Setback
 from control_loops.source import NetworkSource
+from control_loops.valve import Valve
 from core.point import Unit
 from drivers.collector_settings import BrokerTls, MqttBroker, TopicReading, pattern_fault
 from drivers.credentials import KeyPair, Login
@@ -100,6 +101,12 @@ def _autotune(limits: AutotuneLimits) -> Iterator[Finding]:
         needed = format_quantity(needed_s, Unit.SECOND)
         message = f"the autotune would be given up before its end: it takes {needed}"
         yield ("whole",), message, f"write more than {needed}"
+
+
+def _valve(valve: Valve) -> Iterator[Finding]:
+    if valve.split is not None and valve.three_step is not None:
+        message = "two valves in sequence need positioners, but `three_step` drives contacts"
+        yield ("split",), message, "keep `split` or `three_step`"
 
 
 def _frost(frost: FrostLimits) -> Iterator[Finding]:
@@ -270,5 +277,6 @@ PART_CHECKS: Mapping[type, PartCheck] = {
     PidTuning: _pid,
     Setback: _setback,
     TopicReading: _topic,
+    Valve: _valve,
 }
 """The check of each class that has one."""

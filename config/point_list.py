@@ -31,7 +31,7 @@ _RANGE = re.compile(r"([-+]?[0-9.]+)\s*(?:\.\.|~|～|-|—|–|至|到)\s*([-+]?
 _TEXT = ("string", "char", "字符")
 _NOTHING = frozenset({"", "-", "--", "/", "无", "none", "n/a"})
 _UNITS = {"摄氏度": "°C", "度": "°C", "℃": "°C", "m3/h": "m³/h", "t/h": "m³/h", "吨/小时": "m³/h"}
-_WRITTEN = re.compile(r"CV1_SV|XP_SV|BP_SV|T2g_SP|HB_SCADA|FB_[xy][1-8]|B_enable|B_Tset")
+_WRITTEN = re.compile(r"CV[12]_SV|XP_SV|BP_SV|T2g_SP|HB_SCADA|FB_[xy][1-8]|B_enable|B_Tset")
 _PULSE = re.compile(r"[XB]P[1-4]_(start|stop)")
 _WRITABLE = re.compile(r"w|写|rw", re.IGNORECASE)
 

@@ -98,7 +98,7 @@ def valve_model(data: ExchangerData, valve: Valve) -> ValveModel:
         c1_open=c1_open,
         dp_kpa=data.dp_kpa,
         authority=valve.authority,
-        rangeability=valve.rangeability,
+        rangeability=valve.loop_rangeability,
         design=Duty(data.T2g_c, data.T1g_c, data.T2h_c, data.dp_kpa),
     )
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from control_loops.split_range import Sequence, SplitRange
 from control_loops.three_step import ThreeStep
 from core.parameters import parameters
 from core.point import Unit
@@ -23,6 +24,7 @@ class Valve:
         rangeability: R of the equal-percentage characteristic.
         three_step: The motor is driven by a raise and a lower contact; without it the valve takes a
             position.
+        split: A second valve opens where this one is fully open; without it there is one valve.
         authority: Pressure drop over the open valve as a share of the whole primary side's.
     """
 
@@ -32,6 +34,18 @@ class Valve:
     rangeability: Annotated[float, Gt(1), Le(200)] = 50.0
     authority: Annotated[float, Gt(0), Le(1)] = 0.6
     three_step: ThreeStep | None = None
+    split: SplitRange | None = None
+
+    @property
+    def sequence(self) -> Sequence | None:
+        """The two valves that move in sequence; None where there is one."""
+        return None if self.split is None else Sequence(self.split.share, self.rangeability)
+
+    @property
+    def loop_rangeability(self) -> float:
+        """R of what the loop moves: of the valve, or of the one that two in sequence stand for."""
+        sequence = self.sequence
+        return self.rangeability if sequence is None else sequence.pair_rangeability
 
 
 def expected_flow_m3h(*, opening_pct: float, design_m3h: float, rangeability: float) -> float:

@@ -192,8 +192,8 @@ def _restored_watch(kept: Mapping[str, Any]) -> Watch:
 def _possible_loops(plan: StationPlan, kept: Mapping[str, Any]) -> set[str]:
     """Return the loops that still are, and whose output may still take the value it was given."""
     spans = {point.tag: (point.low, point.high) for point in plan.config.points.values()}
-    # The opening of a motor with two contacts stands in no register.
-    spans.update({one.valve: (0.0, 100.0) for one in plan.circuits if one.motor is not None})
+    # The opening of a motor with two contacts, or of two valves, stands in no register.
+    spans.update({one.valve: (0.0, 100.0) for one in plan.circuits if not one.has_valve_register})
     return {
         loop
         for loop, output in plan.outputs.items()

@@ -18,6 +18,7 @@ from control_loops.pumps import PumpMove
 from controller.arbiter import Claim, Holder, arbitrate
 from controller.claims import Scan, manual_claim, not_ours, ruling, towards
 from controller.contacts import move_contacts, opening_pct
+from controller.pair import farthest_off_pct, pair_claims
 from controller.plan import CircuitPlan
 from controller.setpoint import Setpoint, SetpointChain
 from controller.speeds import any_proven, circulate, make_up, pump_facts
@@ -98,7 +99,7 @@ def circuit_step(
     return CircuitResult(
         plan=plan,
         chain=chain,
-        held={plan.valve: valve, plan.pump_speed: speed, plan.makeup_speed: makeup_speed},
+        held=_held(plan, valve, speed, makeup_speed, scan),
         timed=timed,
         pulses=(*pumps.start, *pumps.stop, *makeup.start, *makeup.stop) if scan.is_ours else (),
         state=CircuitState(
@@ -127,9 +128,16 @@ def circuit_step(
         pumps=pumps,
         makeup=makeup,
         trips=trips,
-        is_not_moving=scan.is_ours and abs(state.valve_pct - position_pct) > _NO_MOVE_PCT,
+        is_not_moving=scan.is_ours and _off_pct(plan, state, scan, position_pct) > _NO_MOVE_PCT,
         fallback_differs=differs,
     )
+
+
+def _held(
+    plan: CircuitPlan, valve: Claim, speed: Claim, makeup_speed: Claim, scan: Scan
+) -> dict[Tag, Claim]:
+    held = {plan.valve: valve, plan.pump_speed: speed, plan.makeup_speed: makeup_speed}
+    return held if plan.pair is None else held | pair_claims(plan.pair, valve, scan)
 
 
 def _supply(plan: CircuitPlan, image: ProcessImage) -> Supply:
@@ -314,6 +322,13 @@ def _facts(
         is_boiler_pressure_ok=flag(_B_P_OK),
         is_gas=flag(_GAS),
     )
+
+
+def _off_pct(plan: CircuitPlan, state: CircuitState, scan: Scan, position_pct: float) -> float:
+    """Return how far the valve, or the worse one of two, is from what was written; NaN: unknown."""
+    if plan.pair is None:
+        return abs(state.valve_pct - position_pct)
+    return farthest_off_pct(plan.pair, state.valve_pct, scan.image)
 
 
 def _fallback_differs(plan: CircuitPlan, image: ProcessImage) -> float:

@@ -7,6 +7,7 @@ the valve where that one pulse ends.
 from dataclasses import replace
 from math import isnan, nan
 
+from control_loops.split_range import joined_pct
 from control_loops.three_step import ThreeStepState, three_step
 from controller.arbiter import Claim
 from controller.claims import Scan
@@ -22,8 +23,16 @@ _CORRECTED_PCT = 2.0
 
 
 def opening_pct(plan: CircuitPlan, state: CircuitState, image: ProcessImage) -> float:
-    """Return where the valve stands, in %: as it is measured, or as its motor is believed to."""
-    return image.value(plan.position) if plan.has_position else state.motor.position_pct
+    """Return where the valve stands, in %: as it is measured, or as its motor is believed to.
+
+    Of two in sequence it is the opening of both, NaN where one of them is not known.
+    """
+    if plan.has_position:
+        return image.value(plan.position)
+    if plan.pair is None:
+        return state.motor.position_pct
+    first, second = plan.pair.positions
+    return joined_pct(plan.pair.sequence, image.value(first), image.value(second))
 
 
 def move_contacts(

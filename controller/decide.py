@@ -184,7 +184,10 @@ def _authority(
 ) -> AuthorityState:
     settings, value = plan.config.authority, image.value
     identities = [value(tag) for tag in plan.identities]
-    positions = [value(circuit.position) for circuit in plan.circuits if circuit.has_position]
+    openings = [
+        opening_pct(circuit, before, image)
+        for circuit, before in zip(plan.circuits, state.circuits, strict=True)
+    ]
     facts = AuthorityFacts(
         may_write=(
             settings.write != "none"
@@ -196,7 +199,7 @@ def _authority(
         blocked=next((s.blocked for s in surroundings.devices.values() if s.blocked), ""),
         is_data_good=(
             beat.misses < _MISSES_MAX
-            and not isnan(sum(positions) + sum(identities))
+            and not isnan(sum(openings) + sum(identities))
             # Nobody takes over a pump whose speed he does not know; one that he holds, he keeps.
             and (state.authority.is_ours or all(are_speeds_known(c, image) for c in plan.circuits))
         ),
@@ -327,7 +330,7 @@ def _outputs(
 ) -> Outputs:
     if not state.authority.may_write:
         return Outputs()
-    unwritten = {result.plan.valve for result in results if result.plan.motor is not None}
+    unwritten = [result.plan.valve for result in results if not result.plan.has_valve_register]
     values = {
         tag: claim.value
         for tag, claim in held.items()

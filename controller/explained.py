@@ -22,7 +22,7 @@ REACH = timedelta(minutes=5)
 """For a question about the past the newest explanation counts, if it is not older than this."""
 
 # An autotune leaves records of its own.
-_NOT_KEPT = frozenset({"chain", "is_by_contacts", "can_tune", "tune"})
+_NOT_KEPT = frozenset({"chain", "has_no_register", "can_tune", "tune"})
 _LOOP = tuple(field.name for field in fields(LoopView) if field.name not in _NOT_KEPT)
 _STEP = tuple(field.name for field in fields(ChainStep))
 _fields_of, _fields_of_step = attrgetter(*_LOOP), attrgetter(*_STEP)

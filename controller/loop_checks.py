@@ -77,8 +77,8 @@ def check_range(value: float, loop: LoopView, config: StationConfig) -> Refusal 
     The range is that of the point in the device's register map.
     """
     point = config.points.get(Tag(loop.output_tag))
-    if point is None and loop.is_by_contacts:
-        # The opening of a motor with two contacts stands in no register.
+    if point is None and loop.has_no_register:
+        # The opening of a motor with two contacts, or of two valves, stands in no register.
         point = Point(tag=Tag(loop.output_tag), unit=Unit.PERCENT, low=0.0, high=100.0)
     if point is None or not (math.isfinite(point.low) and math.isfinite(point.high)):
         return Refusal(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from alarms.condition import Bit
 from config.flats import flats_of
-from config.model import CONTACTS, DEVICE_FACTS, HEAT_METERS, Circuit, Station, measures_heat
+from config.model import DEVICE_FACTS, HEAT_METERS, Circuit, Station, measures_heat
 from config.season import Holidays
 from control_loops.exchanger import valve_model
 from control_loops.forward import Forward, forward_of
@@ -19,8 +19,8 @@ from control_loops.pid import Gains, OnBad
 from control_loops.pumps import CirculationPumps
 from control_loops.room_trim import FLOOR_GAIN, RADIATOR_GAIN, Rooms, RoomTarget
 from control_loops.source import GasBoiler, NetworkSource
-from control_loops.three_step import ThreeStep
 from control_loops.weather import WeatherTerms
+from controller.movers import Motor, Pair, motor_of, pair_of
 from controller.relations import RelationPlan, relation_plans
 from core.image import Pick
 from core.point import Tag
@@ -51,17 +51,6 @@ class CircuitFactNames:
     setpoint_lease: Tag
 
 
-@dataclass(frozen=True, slots=True)
-class Motor:
-    """A valve's motor with two contacts; no pulse is longer than the PLC's timers take."""
-
-    parameters: ThreeStep
-    stroke_s: float
-    raise_: Tag
-    lower: Tag
-    pulse_max_s: float
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitPlan:
     """One circuit: its configuration, its tags and the gains of its loops.
@@ -74,8 +63,12 @@ class CircuitPlan:
         dp_tags: Where the differential pressure is measured.
         pump_alarms: The alarms that tell of pumps: who acknowledges one lets failed pumps be tried.
         fallback: What the PLC's own curve must hold; `fallback_pick` reads what it does hold.
+        valve: The opening that the loop moves: of the valve, or of both valves of a pair. That of a
+            pair, and of a valve with contacts, stands in no register.
         motor: The contacts of a valve without a positioner; None where it takes a position.
-        has_position: The map says where the valve stands; else the motor's estimate does.
+        pair: The two valves of a sequence; None where there is one valve.
+        has_position: One point says where the valve stands; else two of a pair do, or the motor's
+            estimate.
         flats: Its measured flats; `core.rooms.room_readings` finds them in an image.
         weather: What acts on the curve beside the damped outdoor temperature; None for nothing.
         in_sun: The outdoor sensors on which the sun shines.
@@ -116,7 +109,8 @@ class CircuitPlan:
     holidays: Holidays
     valve: Tag
     position: Tag
-    motor: "Motor | None"
+    motor: Motor | None
+    pair: Pair | None
     has_position: bool
     pump_speed: Tag
     makeup_speed: Tag
@@ -129,6 +123,11 @@ class CircuitPlan:
     loops: Mapping[str, Tag]
     calibrated: Mapping[Tag, str]
     facts: CircuitFactNames
+
+    @property
+    def has_valve_register(self) -> bool:
+        """The opening that the loop moves is what is written; else others carry it out."""
+        return self.motor is None and self.pair is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +177,10 @@ def plan_station(config: Station) -> StationPlan:
     )
     sources = config.sources.values()
     network = next(source for source in sources if isinstance(source, NetworkSource))
+    pairs = [one.valve for one in config.circuits.values() if one.valve.split is not None]
+    if pairs:
+        # What flows at an opening is what tells a network that has failed.
+        network = replace(network, rangeability=max(one.loop_rangeability for one in pairs))
     boiler = next((source for source in sources if isinstance(source, GasBoiler)), None)
     outdoor = tuple(Tag(name) for name in config.outdoor.order if name not in RESERVED)
     moves_outputs = config.authority.write == "valve"
@@ -223,10 +226,10 @@ def _plan_circuit(station: Station, name: str, prefix: str) -> CircuitPlan:
     pumps, makeup, rooms = config.pumps, config.makeup, station.rooms
     pump_tags, makeup_tags = _pump_tags(prefix, pumps.duty), _pump_tags(prefix, makeup.pumps)
     t2g, p2d, p2h = tag("T2g"), tag("P2D"), tag("P2h")
-    valve, pump_speed, makeup_speed = tag("CV1_SV"), tag("XP_SV"), tag("BP_SV")
-    fallback = _fallback(config, prefix)
-    facts = _fact_names(prefix, (t2g, p2d, p2h))
-    gains = _with_minimum(config)
+    pump_speed, makeup_speed = tag("XP_SV"), tag("BP_SV")
+    fallback, pair = _fallback(config, prefix), pair_of(config, prefix)
+    valve = tag("CV1_SV") if pair is None else pair.opening
+    facts, gains = _fact_names(prefix, (t2g, p2d, p2h)), _with_minimum(config)
     return CircuitPlan(
         name=name,
         prefix=prefix,
@@ -257,8 +260,9 @@ def _plan_circuit(station: Station, name: str, prefix: str) -> CircuitPlan:
         rooms_target=rooms.as_target(),
         valve=valve,
         position=tag("CV1_U"),
-        motor=_motor(station, config, prefix),
-        has_position=tag("CV1_U") in station.points,
+        motor=motor_of(station, config, prefix),
+        pair=pair,
+        has_position=pair is None and tag("CV1_U") in station.points,
         pump_speed=pump_speed,
         makeup_speed=makeup_speed,
         setpoint=tag("T2g_SP"),
@@ -274,16 +278,6 @@ def _plan_circuit(station: Station, name: str, prefix: str) -> CircuitPlan:
         },
         facts=facts,
     )
-
-
-def _motor(station: Station, config: Circuit, prefix: str) -> Motor | None:
-    parameters, points = config.valve.three_step, station.points
-    if parameters is None:
-        return None
-    raise_, lower = (Tag(prefix + contact) for contact in CONTACTS)
-    # Where the PLC's own loop moves the valve, nobody needs the points.
-    longest_s = min((points[tag].high for tag in (raise_, lower) if tag in points), default=0.0)
-    return Motor(parameters, config.valve.stroke_s, raise_, lower, longest_s)
 
 
 def _fact_names(prefix: str, loops: tuple[Tag, ...]) -> CircuitFactNames:

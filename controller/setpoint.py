@@ -15,6 +15,7 @@ from control_loops.rooms import NO_ROOMS, RobustRooms, robust_rooms
 from control_loops.schedule import NO_SHIFT, ScheduleShift, schedule_shift
 from control_loops.shaping import ramp
 from control_loops.weather import Felt, WeatherFacts, WeatherState, felt_step
+from controller.contacts import opening_pct
 from controller.holidays import CHINA, working_days
 from controller.outdoors import Sky
 from controller.plan import CircuitPlan, StationPlan
@@ -254,7 +255,7 @@ def setpoint_facts(
         limits=LimitFacts(outdoor.damped_c, value(_T1H), value(plan.t2h), value(_F1), value(_Q1)),
         rooms=TrimFacts(
             rooms_of(plan, image),
-            valve_pct=value(plan.position) if plan.has_position else state.motor.position_pct,
+            valve_pct=opening_pct(plan, state, image),
             lowest_pct=plan.gains.low,
             highest_pct=plan.gains.high,
             # What the schedule takes from the rooms, their correction must not give back.

@@ -68,9 +68,9 @@ class LoopView:
     source, loop, tracking or hold. `is_verified` is None until the PLC has been read back.
     `quality`, `age_s` and `reason` (why it is not good) are those of the measured value. `ruling`
     is what rules the setpoint: operator, a limit, or empty where it is as configured. `figures`
-    says how the loop fares; None before it has been in control. `is_by_contacts`: its output is an
-    opening that pulses of two contacts make. `can_tune`: it has an autotune; `tune` is the one
-    under way or the last one, None before the first.
+    says how the loop fares; None before it has been in control. `has_no_register`: its output is an
+    opening that the pulses of two contacts make, or two valves in sequence. `can_tune`: it has an
+    autotune; `tune` is the one under way or the last one, None before the first.
     """
 
     name: str
@@ -90,7 +90,7 @@ class LoopView:
     reason: str = ""
     ruling: str = ""
     figures: LoopFigures | None = None
-    is_by_contacts: bool = False
+    has_no_register: bool = False
     can_tune: bool = False
     tune: TuneView | None = None
 

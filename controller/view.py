@@ -157,15 +157,26 @@ def _speed_hz(image: ProcessImage, pumps: tuple[PumpTags, ...]) -> float:
     return max((hz for pump in pumps if not isnan(hz := image.value(pump.hz))), default=_NAN)
 
 
-def _is_verified(decision: Decision, tag: Tag, links: Mapping[str, LinkStatus]) -> bool | None:
-    if tag not in decision.outputs.values:
+def _is_verified(
+    decision: Decision, tags: tuple[Tag, ...], links: Mapping[str, LinkStatus]
+) -> bool | None:
+    if not all(tag in decision.outputs.values for tag in tags):
         return None
-    return not any(tag in link.unverified for link in links.values())
+    return not any(tag in link.unverified for link in links.values() for tag in tags)
 
 
 def _held(tag: Tag, links: Mapping[str, LinkStatus]) -> str:
     """Return what holds an output back from where it is wanted; empty where nothing does."""
     return next((link.held[tag] for link in links.values() if tag in link.held), "")
+
+
+def _written(
+    decision: Decision, step: str, tag: Tag, unit: str, links: Mapping[str, LinkStatus]
+) -> ChainStep:
+    """Return what was written to an output, and whether it stands there, as the step `step`."""
+    note = _held(tag, links) or _VERIFIED[_is_verified(decision, (tag,), links)]
+    written = decision.outputs.values.get(tag, _NAN)
+    return ChainStep(step, written, unit, note, *_trust(_image_of(decision).image[tag]))
 
 
 def _loop(
@@ -177,8 +188,10 @@ def _loop(
 ) -> LoopView:
     plan, image = circuit.plan, _image_of(decision).image
     tag, measured, is_supply = plan.loops[name], image[name], name == plan.t2g
-    claim, is_by_contacts = circuit.held[tag], is_supply and plan.motor is not None
-    is_verified = _is_verified(decision, tag, links)
+    claim, has_no_register = circuit.held[tag], is_supply and not plan.has_valve_register
+    pair = plan.pair if is_supply else None
+    outputs = (tag,) if pair is None else pair.outputs
+    is_verified = _is_verified(decision, outputs, links)
     if is_supply:
         wish = _setpoint_steps(circuit, image[plan.rooms_avg])
         terms = _pid_steps(circuit, measured)
@@ -190,12 +203,12 @@ def _loop(
         row.output_unit,
         f"{claim.holder.name.lower()}: {claim.why}",
     )
-    if is_by_contacts:
-        end = _pulsed(circuit)
+    if is_supply and plan.motor is not None:
+        ends: tuple[ChainStep, ...] = (_pulsed(circuit),)
+    elif pair is None:
+        ends = (_written(decision, "written", tag, row.output_unit, links),)
     else:
-        written = decision.outputs.values.get(tag, _NAN)
-        note = _held(tag, links) or _VERIFIED[is_verified]
-        end = ChainStep("written", written, row.output_unit, note, *_trust(image[tag]))
+        ends = tuple(_written(decision, one, one, row.output_unit, links) for one in pair.outputs)
     return LoopView(
         name=name,
         output_tag=tag,
@@ -209,12 +222,12 @@ def _loop(
         why=claim.why,
         ruling=circuit.chain.rules if name == circuit.plan.t2g else "",
         is_verified=is_verified,
-        chain=(*wish, _measured(image, plan, name, row.unit), *terms, arbiter, end),
+        chain=(*wish, _measured(image, plan, name, row.unit), *terms, arbiter, *ends),
         quality=_name(measured.quality),
         age_s=measured.age_s,
         reason=image.reason(name),
         figures=_figures(row.watched),
-        is_by_contacts=is_by_contacts,
+        has_no_register=has_no_register,
         can_tune=is_supply,
         tune=tune_view(plan, circuit.state.tune) if is_supply else None,
     )

@@ -257,7 +257,7 @@ def heartbeat_counts_scans(scene: Scene, last: Scene | None) -> str:
 def every_output_has_one_holder(scene: Scene, _last: Scene | None) -> str:
     """What is written is what its one holder wants, with a reason; nothing goes out unheld."""
     outputs, held = scene.decision.outputs.values, scene.decision.held
-    pulsed = {circuit.valve for circuit in scene.plan.circuits if circuit.motor is not None}
+    pulsed = {circuit.valve for circuit in scene.plan.circuits if not circuit.has_valve_register}
     for tag, claim in held.items():
         value = outputs.get(tag)
         if value != claim.value and tag not in pulsed:

@@ -15,7 +15,8 @@ from control_loops.three_step import ThreeStep
 from controller.arbiter import Claim, Holder
 from controller.authority import Authority
 from controller.decide import decide
-from controller.plan import Motor, plan_station
+from controller.movers import Motor
+from controller.plan import plan_station
 from controller.state import Heart, Surroundings, first_state
 from core.clock import Instant
 from core.image import Outputs, ProcessImage
