@@ -93,8 +93,9 @@ class LoopStatus(Message):
     """One loop: what it wants, sees and does. `is_verified` is null until read back.
 
     `quality`, `age_s` and `reason` (why it is not good) are those of the measured value; `ruling`
-    is what rules the setpoint: operator, a limit, or empty where it is as configured. `figures` is
-    null before the loop has been in control, `tune` before its first autotune.
+    is what rules the setpoint (operator, a limit) and which limit the valve, empty where it is as
+    configured. `figures` is null before the loop has been in control, `tune` before its first
+    autotune.
     """
 
     name: str

@@ -22,6 +22,7 @@ from control_loops.autotune import AutotuneLimits
 from control_loops.exchanger import ExchangerData, data_problems
 from control_loops.frost import FrostLimits
 from control_loops.heating_curve import CurveFormula, CurvePoints, curve_problems
+from control_loops.limits import SupplyLimits
 from control_loops.makeup import MakeUp
 from control_loops.pid import PidTuning
 from control_loops.pressure import DpPoints
@@ -101,6 +102,24 @@ def _autotune(limits: AutotuneLimits) -> Iterator[Finding]:
         needed = format_quantity(needed_s, Unit.SECOND)
         message = f"the autotune would be given up before its end: it takes {needed}"
         yield ("whole",), message, f"write more than {needed}"
+
+
+def _limits(limits: SupplyLimits) -> Iterator[Finding]:
+    if limits.valve_override is None:
+        return
+    yield from (
+        (("valve_override", *keys), message, "name each limit once")
+        for keys, message, _ in _twice(limits.valve_override.by, "by")
+    )
+    given = {
+        "T1h_over_T2h": limits.T1h_over_T2h_k,
+        "F1_max": limits.F1_max_m3h,
+        "Q1_max": limits.Q1_max_kw,
+    }
+    for name in limits.valve_override.by:
+        if name in given and given[name] is None:
+            message = f"`{name}` shall act on the valve, but the circuit has no such limit"
+            yield ("valve_override", "by"), message, f"add `{name}`, or take it out of `by`"
 
 
 def _valve(valve: Valve) -> Iterator[Finding]:
@@ -276,6 +295,7 @@ PART_CHECKS: Mapping[type, PartCheck] = {
     OpcUaSecurity: _opcua_security,
     PidTuning: _pid,
     Setback: _setback,
+    SupplyLimits: _limits,
     TopicReading: _topic,
     Valve: _valve,
 }

@@ -3,7 +3,8 @@
 Rule: the lowest limit rules and the result says which one; no limit moves the setpoint faster than
 its ramp, and the range goes before every other limit.
 
-Each limiter is a PI loop whose output lowers the setpoint. All of them get the lowering that really
+A limit of `valve_override` acts on the valve instead (`control_loops.override`). Of the others each
+is a PI loop whose output lowers the setpoint. All of them get the lowering that really
 rules as their external reset, so that one which takes over does so without a step.
 """
 
@@ -13,11 +14,11 @@ from typing import Annotated, Literal, NamedTuple
 from annotated_types import Ge, Gt, Lt
 
 from control_loops.heating_curve import CurvePoints, supply_c
+from control_loops.override import Bound, Limiter, ValveOverride
 from control_loops.pid import Gains, OnBad, PidState, guard
 from core.parameters import parameters
 from core.point import Unit
 
-Limiter = Literal["T1h_max", "T1h_over_T2h", "F1_max", "Q1_max"]
 Ruling = Literal["", "T2g_low", "T2g_high"] | Limiter
 
 
@@ -41,6 +42,8 @@ class SupplyLimits:
         quota_authority_k: The most by which flow or heat may lower the setpoint.
         ramp_k_per_h: Fastest change of the setpoint, whatever the weather's sensors do: less than
             a kelvin a minute.
+        valve_override: Which of the limits act on the valve, at once; the others act on the
+            setpoint.
     """
 
     T2g_c: Annotated[tuple[float, float], Unit.CELSIUS]
@@ -56,6 +59,7 @@ class SupplyLimits:
     quota_reset_time_s: Annotated[float, Unit.SECOND, Gt(0)] = 900.0
     quota_authority_k: Annotated[float, Unit.KELVIN, Ge(0)] = 20.0
     ramp_k_per_h: Annotated[float, Unit.KELVIN_PER_HOUR, Gt(0), Lt(60)] = 10.0
+    valve_override: ValveOverride | None = None
 
 
 class LimitFacts(NamedTuple):
@@ -118,11 +122,20 @@ def supply_limit(
     return setpoint_c, ruling, next_state
 
 
+def bounds_of(limits: SupplyLimits, facts: LimitFacts) -> dict[Limiter, Bound]:
+    """Return each limit that is wanted with what is held against it; flow and heat in % of it."""
+    return {one.name: Bound(one.limit, one.measured) for one in _members(limits, facts)}
+
+
 def _lowering(
     limits: SupplyLimits, facts: LimitFacts, state: LimitState, dt_s: float
 ) -> tuple[float, Limiter, LimitState]:
     """Return by how much the setpoint is lowered, which limiter rules, and the next state."""
     members = _members(limits, facts)
+    if limits.valve_override is not None:
+        members = [one for one in members if one.name not in limits.valve_override.by]
+        if not members:
+            return 0.0, "T1h_max", state
     # A limiter that is alone follows its own output, which its ramp has shaped already.
     reset = state.lowered_k if len(members) > 1 else None
     loops = list(state.limiters)

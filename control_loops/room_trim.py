@@ -38,6 +38,7 @@ Frozen = Literal[
     "schedule",
     "valve open",
     "valve shut",
+    "valve limited",
 ]
 """Why the correction does not follow the rooms; with the valve at an end it may still go back."""
 
@@ -128,6 +129,7 @@ class TrimFacts(NamedTuple):
 
     `frozen` says why it must stand still: what the rooms do while somebody else controls, while
     another source heats, or while a person gives the setpoint, is not the curve's doing.
+    `is_limited`: a limit keeps the valve from opening further.
     """
 
     rooms: RobustRooms
@@ -135,6 +137,7 @@ class TrimFacts(NamedTuple):
     lowest_pct: float
     highest_pct: float
     frozen: Frozen = ""
+    is_limited: bool = False
 
 
 def trim_step(
@@ -193,11 +196,12 @@ def _faded(trim: RoomTrim, state: TrimState, dt_s: float) -> tuple[TrimMove, Tri
 def _bounded(trim: RoomTrim, gain: float, shift_k: float, facts: TrimFacts) -> tuple[Gains, Frozen]:
     """Return the gains with the bounds that hold now.
 
-    A valve at its end cannot follow: the shift may not go further that way, only back.
+    A valve at its end, or held by a limit, cannot follow: the shift may only go back.
     """
     gains = _gains(trim, gain, facts.rooms.good >= FEWEST_FLATS)
-    if facts.valve_pct >= facts.highest_pct:
-        return replace(gains, high=max(shift_k, gains.low)), "valve open"
+    if facts.is_limited or facts.valve_pct >= facts.highest_pct:
+        why: Frozen = "valve limited" if facts.is_limited else "valve open"
+        return replace(gains, high=max(shift_k, gains.low)), why
     if facts.valve_pct <= facts.lowest_pct:
         return replace(gains, low=min(shift_k, gains.high)), "valve shut"
     return gains, ""

@@ -13,11 +13,13 @@ from control_loops.forward import ForwardState, Primary, forward_step, gains_at
 from control_loops.frost import FrostFacts, FrostMove, FrostState, frost_step
 from control_loops.interlock import InterlockState, StationFacts, Trip, interlock_step
 from control_loops.makeup import MakeUpMove
-from control_loops.pid import Gains, PidState, PidTerms, guard, reset_from, retune, track
+from control_loops.override import AT_REST, OverrideState
+from control_loops.pid import Gains, PidState, PidStep, PidTerms, guard, reset_from, retune, track
 from control_loops.pumps import PumpMove
 from controller.arbiter import Claim, Holder, arbitrate
 from controller.claims import Scan, manual_claim, not_ours, ruling, towards
 from controller.contacts import move_contacts, opening_pct
+from controller.overridden import overridden, why_overridden
 from controller.pair import farthest_off_pct, pair_claims
 from controller.plan import CircuitPlan
 from controller.setpoint import Setpoint, SetpointChain
@@ -72,6 +74,16 @@ class Supply(NamedTuple):
     gain_share: float
 
 
+class Moved(NamedTuple):
+    """Who holds the valve, the loop's next state and terms, its autotune, and what bounds it."""
+
+    claim: Claim
+    pid: PidState
+    terms: PidTerms
+    tune: Tuning
+    override: OverrideState = AT_REST
+
+
 def circuit_step(
     plan: CircuitPlan, state: CircuitState, setpoint: Setpoint, scan: Scan
 ) -> CircuitResult:
@@ -85,14 +97,14 @@ def circuit_step(
     """
     image, chain, supply = scan.image, setpoint.chain, _supply(plan, scan.image)
     seen, makeup_seen = pump_facts(image, plan.pumps), pump_facts(image, plan.makeup_pumps)
-    proven = any_proven(seen)
-    trips, interlock, frost, frost_state = _protect(plan, state, scan, proven=proven)
+    trips, interlock, frost, frost_state = _protect(plan, state, scan, proven=any_proven(seen))
     pumps, speed, pump_state = circulate(plan, state, seen, trips, scan)
     makeup, makeup_speed, makeup_state = make_up(plan, state, makeup_seen, trips, scan)
     forward = _look_ahead(plan, state, chain, scan)
     trip = ruling(trips, "valve")
     position_pct = opening_pct(plan, state, image)
-    valve, pid, terms, tune = _valve(plan, state, chain, supply, scan, forward, trip, frost)
+    moved = _valve(plan, state, chain, supply, scan, forward, trip, frost)
+    valve, terms = moved.claim, moved.terms
     timed, motor = move_contacts(plan, state, valve, scan)
     did = Doings(chain, valve, terms, speed, pumps, makeup_speed, makeup)
     differs = _fallback_differs(plan, image)
@@ -103,7 +115,7 @@ def circuit_step(
         timed=timed,
         pulses=(*pumps.start, *pumps.stop, *makeup.start, *makeup.stop) if scan.is_ours else (),
         state=CircuitState(
-            pid=pid,
+            pid=moved.pid,
             limit=setpoint.limit,
             weather=setpoint.weather,
             trim=setpoint.trim,
@@ -118,7 +130,8 @@ def circuit_step(
             recorded_c=state.recorded_c if isnan(chain.setpoint_c) else round(chain.setpoint_c, 1),
             valve_pct=nan if valve.value is None else valve.value,
             motor=motor,
-            tune=tune,
+            tune=moved.tune,
+            override=moved.override,
             watch=watch_loops(plan, state.watch, did, scan),
             is_fallback_confirmed=state.is_fallback_confirmed or differs == 0.0,
         ),
@@ -193,8 +206,8 @@ def _valve(
     forward: ForwardState,
     trip: Trip | None,
     frost: FrostMove,
-) -> tuple[Claim, PidState, PidTerms, Tuning]:
-    """Return who holds the valve, the loop's next state and terms, and its autotune."""
+) -> Moved:
+    """Return who holds the valve, and what the loop remembers of it."""
     gains, before = _gains(plan, state, chain, supply, forward)
     setpoint_c, measured_c = chain.setpoint_c, supply.measured_c
     position_pct = opening_pct(plan, state, scan.image)
@@ -203,8 +216,10 @@ def _valve(
     if not scan.is_ours:
         claim = not_ours(scan, round(position_pct, 2), "takes over at the valve's position")
         if isnan(position_pct):
-            return claim, before, _NO_TERMS, tune
-        return claim, _tracked(gains, chain, forward, measured_c, position_pct), _NO_TERMS, tune
+            return Moved(claim, before, _NO_TERMS, tune)
+        pid = _tracked(gains, chain, forward, measured_c, position_pct)
+        return Moved(claim, pid, _NO_TERMS, tune)
+    reset = reset_from(position_pct, commanded=before.output, tolerance=_ARRIVED_PCT)
     step = guard(
         gains,
         before,
@@ -212,13 +227,15 @@ def _valve(
         setpoint=setpoint_c,
         measured=measured_c,
         feedforward=forward.output_pct,
-        external_reset=reset_from(position_pct, commanded=before.output, tolerance=_ARRIVED_PCT),
+        external_reset=reset,
         dt_s=scan.dt_s,
     )
-    if step.terms.limited_by == "hold":
-        loop = Claim(Holder.HOLD, None, f"{plan.t2g} cannot be trusted: the valve holds")
-    else:
-        loop = Claim(Holder.LOOP, round(step.output, 2), f"{plan.t2g} {chain.why}")
+    override = AT_REST
+    if plan.override and step.terms.limited_by != "hold":
+        step, override = overridden(
+            plan, state, step, chain, scan, stands_pct=before.output, external_reset=reset
+        )
+    loop = _loop_claim(plan, chain, step, override, scan)
     most_pct = gains.rate_per_s * scan.dt_s
     manual = manual_claim(scan, plan.t2g, present_pct, gains.rate_per_s)
     wanted = arbitrate([loop, *_source_claim(scan, present_pct, most_pct), *manual, *bumps])
@@ -226,12 +243,24 @@ def _valve(
     winner = _after_trip(warmed, trip, present_pct, scan.dt_s)
     tune = overruled(tune, bumps, winner)
     if winner is loop:
-        return loop, step.state, step.terms, tune
+        return Moved(loop, step.state, step.terms, tune, override)
     output = present_pct if winner.value is None else winner.value
     if wanted is loop:
         # Frost and interlocks only bound the loop: its integral follows what they leave of it.
-        return winner, step.state._replace(output=output), step.terms, tune
-    return winner, _tracked(gains, chain, forward, measured_c, output), step.terms, tune
+        return Moved(winner, step.state._replace(output=output), step.terms, tune, override)
+    pid = _tracked(gains, chain, forward, measured_c, output)
+    return Moved(winner, pid, step.terms, tune)
+
+
+def _loop_claim(
+    plan: CircuitPlan, chain: SetpointChain, step: PidStep, override: OverrideState, scan: Scan
+) -> Claim:
+    if step.terms.limited_by == "hold":
+        return Claim(Holder.HOLD, None, f"{plan.t2g} cannot be trusted: the valve holds")
+    why = f"{plan.t2g} {chain.why}"
+    if override.ruling:
+        why += why_overridden(plan, override, scan.image)
+    return Claim(Holder.LOOP, round(step.output, 2), why)
 
 
 def _gains(

@@ -31,7 +31,10 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 def reasons(decision: Decision) -> tuple[object, ...]:
     """Return who and what rules; a change of it is worth a record of its own."""
-    rulings = [(found.chain.rules, found.chain.outdoor.source) for found in decision.circuits]
+    rulings = [
+        (found.chain.rules, found.chain.outdoor.source, found.state.override.ruling)
+        for found in decision.circuits
+    ]
     return (
         *[claim.holder for claim in decision.held.values()],
         *rulings,

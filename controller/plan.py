@@ -15,6 +15,7 @@ from control_loops.forward import Forward, forward_of
 from control_loops.heating_curve import CurvePoints, as_points
 from control_loops.makeup import MakeUp
 from control_loops.outdoor import FORECAST, RESERVED
+from control_loops.override import Limiter, override_gains
 from control_loops.pid import Gains, OnBad
 from control_loops.pumps import CirculationPumps
 from control_loops.room_trim import FLOOR_GAIN, RADIATOR_GAIN, Rooms, RoomTarget
@@ -76,6 +77,7 @@ class CircuitPlan:
         rooms_target: What the rooms should be.
         holidays: Which days are free of work.
         forward: What the loop knows of exchanger and valve; None without a data sheet.
+        override: The loops of the limits that act on the valve; empty where none does.
         loops: The loops by name, each with the output that it moves.
         calibrated: The points whose sensors read wrong, with the correction and who says so.
     """
@@ -85,6 +87,7 @@ class CircuitPlan:
     config: Circuit
     gains: Gains
     forward: Forward | None
+    override: Mapping[Limiter, Gains]
     on_bad: OnBad
     circulation: CirculationPumps
     circulation_gains: Gains
@@ -225,8 +228,7 @@ def _plan_circuit(station: Station, name: str, prefix: str) -> CircuitPlan:
     config = station.circuits[name]
     pumps, makeup, rooms = config.pumps, config.makeup, station.rooms
     pump_tags, makeup_tags = _pump_tags(prefix, pumps.duty), _pump_tags(prefix, makeup.pumps)
-    t2g, p2d, p2h = tag("T2g"), tag("P2D"), tag("P2h")
-    pump_speed, makeup_speed = tag("XP_SV"), tag("BP_SV")
+    t2g, p2d, p2h, pump_speed, makeup_speed = map(tag, ("T2g", "P2D", "P2h", "XP_SV", "BP_SV"))
     fallback, pair = _fallback(config, prefix), pair_of(config, prefix)
     valve = tag("CV1_SV") if pair is None else pair.opening
     facts, gains = _fact_names(prefix, (t2g, p2d, p2h)), _with_minimum(config)
@@ -236,6 +238,7 @@ def _plan_circuit(station: Station, name: str, prefix: str) -> CircuitPlan:
         config=config,
         gains=gains,
         forward=_forward(config, gains),
+        override=_override(config, gains),
         on_bad=config.pid.on_bad(),
         circulation=replace(pumps, duty=tuple(prefix + pump for pump in pumps.duty)),
         circulation_gains=pumps.tuning.gains(min_hz=pumps.min_hz, max_hz=pumps.max_hz),
@@ -338,6 +341,11 @@ def _forward(config: Circuit, gains: Gains) -> Forward | None:
     if data is None:
         return None
     return forward_of(valve_model(data, config.valve), gains, lead_s=data.lead_s)
+
+
+def _override(config: Circuit, gains: Gains) -> dict[Limiter, Gains]:
+    override = config.limits.valve_override
+    return {} if override is None else override_gains(override, gains)
 
 
 def _with_minimum(config: Circuit) -> Gains:

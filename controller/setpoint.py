@@ -252,7 +252,7 @@ def setpoint_facts(
     return SetpointFacts(
         schedule=schedule,
         offset_k=offset_k,
-        limits=LimitFacts(outdoor.damped_c, value(_T1H), value(plan.t2h), value(_F1), value(_Q1)),
+        limits=limit_facts(plan, image, outdoor.damped_c),
         rooms=TrimFacts(
             rooms_of(plan, image),
             valve_pct=opening_pct(plan, state, image),
@@ -260,11 +260,18 @@ def setpoint_facts(
             highest_pct=plan.gains.high,
             # What the schedule takes from the rooms, their correction must not give back.
             frozen=frozen or ("schedule" if schedule.shift_k else ""),
+            is_limited=bool(state.override.ruling),
         ),
         weather=None if plan.weather is None else sky.facts(plan.weather, image, plan.in_sun),
         given=given,
         measured_c=value(plan.t2g),
     )
+
+
+def limit_facts(plan: CircuitPlan, image: ProcessImage, outdoor_c: float) -> LimitFacts:
+    """Return what the limits of a circuit look at; `outdoor_c` is damped."""
+    value = image.value
+    return LimitFacts(outdoor_c, value(_T1H), value(plan.t2h), value(_F1), value(_Q1))
 
 
 def _schedule(

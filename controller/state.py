@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from alarms.table import AlarmTable
-from control_loops import forward, limits, room_trim
+from control_loops import forward, limits, override, room_trim
 from control_loops.autotune import IDLE, AutotuneState
 from control_loops.forward import ForwardState
 from control_loops.frost import FrostState
@@ -18,6 +18,7 @@ from control_loops.limits import LimitState
 from control_loops.makeup import MakeUpState, makeup_start
 from control_loops.monitor import NOT_WATCHED, MonitorState
 from control_loops.outdoor import OutdoorState
+from control_loops.override import OverrideState
 from control_loops.pid import PidState
 from control_loops.pumps import CirculationState, circulation_start
 from control_loops.room_trim import TrimState
@@ -163,7 +164,8 @@ class CircuitState(NamedTuple):
     recorded. `gain` is the supply loop's, in % per K; `gain_share` is what the quality of the
     measured value left of it. `valve_pct` is the opening that the last scan wrote, `motor` where a
     motor without a positioner is believed to stand. `weather` is None where the circuit has no
-    terms of it. What there has not been yet is NaN.
+    terms of it, `override` what the limits that act on the valve do. What there has not been yet is
+    NaN.
     """
 
     pid: PidState
@@ -183,6 +185,7 @@ class CircuitState(NamedTuple):
     motor: ThreeStepState = UNKNOWN_POSITION
     watch: Watch = UNWATCHED
     tune: Tuning = UNTUNED
+    override: OverrideState = override.AT_REST
     is_fallback_confirmed: bool = False
 
 

@@ -15,6 +15,7 @@ from control_loops.room_trim import TrimMove
 from control_loops.weather import Felt
 from controller.circuit import CircuitResult
 from controller.decide import Decision
+from controller.overridden import override_steps
 from controller.plan import CircuitPlan, PumpTags, StationPlan
 from controller.snapshot import (
     GIVEN_STEP,
@@ -194,7 +195,7 @@ def _loop(
     is_verified = _is_verified(decision, outputs, links)
     if is_supply:
         wish = _setpoint_steps(circuit, image[plan.rooms_avg])
-        terms = _pid_steps(circuit, measured)
+        terms = _pid_steps(circuit, measured, image)
     else:
         wish, terms = (ChainStep("setpoint", row.setpoint, row.unit),), ()
     arbiter = ChainStep(
@@ -220,7 +221,7 @@ def _loop(
         output_unit=row.output_unit,
         holder=claim.holder.name.lower(),
         why=claim.why,
-        ruling=circuit.chain.rules if name == circuit.plan.t2g else "",
+        ruling=_ruling(circuit) if is_supply else "",
         is_verified=is_verified,
         chain=(*wish, _measured(image, plan, name, row.unit), *terms, arbiter, *ends),
         quality=_name(measured.quality),
@@ -321,7 +322,15 @@ def _rooms_note(rooms: TrimMove) -> str:
     return ", ".join(notes)
 
 
-def _pid_steps(circuit: CircuitResult, measured: Sample) -> tuple[ChainStep, ...]:
+def _ruling(circuit: CircuitResult) -> str:
+    """Return what rules the setpoint, and which limit the valve; empty where it is the loop."""
+    rulers = circuit.chain.rules, circuit.state.override.ruling
+    return ", ".join(one for one in rulers if one)
+
+
+def _pid_steps(
+    circuit: CircuitResult, measured: Sample, image: ProcessImage
+) -> tuple[ChainStep, ...]:
     terms, outdoor = circuit.terms, circuit.chain.outdoor
     rests = _trust(measured)
     if circuit.chain.given is None:
@@ -332,6 +341,7 @@ def _pid_steps(circuit: CircuitResult, measured: Sample) -> tuple[ChainStep, ...
         ChainStep("integral", terms.i, "%", "", *rests),
         ChainStep("derivative", terms.d, "%", "", *rests),
         ChainStep("feedforward", terms.ff, "%", "", *rests),
+        *override_steps(circuit.plan, circuit.state.override, image),
         ChainStep("demand", circuit.state.pid.output, "%", terms.limited_by, *rests),
     )
 

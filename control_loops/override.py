@@ -1,0 +1,160 @@
+"""Limits that act on the valve: it opens no further than the strictest of several loops lets it.
+
+Rule: the lowest output rules and the result says whose it is. Every loop, the supply's too, takes
+what was selected as its external reset, so whoever takes over does so without a step and nobody
+winds up meanwhile.
+
+An idle member stands where the valve is, and its own error beside it: u = u_selected + K e.
+"""
+
+from collections.abc import Mapping
+from math import isfinite, nan
+from typing import Annotated, Literal, NamedTuple
+
+from annotated_types import Gt, Le, MinLen
+
+from control_loops.pid import Gains, PidState, PidStep, step
+from core.parameters import parameters
+from core.point import Unit
+
+Limiter = Literal["T1h_max", "T1h_over_T2h", "F1_max", "Q1_max"]
+
+HOLD_S = 600.0
+"""So long a member that ruled keeps the valve from opening further without its measured value."""
+
+
+@parameters
+class ValveOverride:
+    """The limits that act on the valve at once, in the place of acting on the setpoint.
+
+    Attributes:
+        by: Which limits do.
+        T1h_gain_pct_per_k: Opening per kelvin of return above its limit.
+        T1h_reset_time_s: Time in which the move repeats itself while the return stays warm.
+        quota_gain: Percent of opening per percent of flow or heat above its limit.
+        quota_reset_time_s: As `T1h_reset_time`, for flow and heat.
+    """
+
+    by: Annotated[tuple[Limiter, ...], MinLen(1)]
+    T1h_gain_pct_per_k: Annotated[float, Unit.PERCENT_PER_KELVIN, Gt(0), Le(20)] = 2.0
+    T1h_reset_time_s: Annotated[float, Unit.SECOND, Gt(0)] = 1800.0
+    quota_gain: Annotated[float, Gt(0), Le(10)] = 0.2
+    quota_reset_time_s: Annotated[float, Unit.SECOND, Gt(0)] = 60.0
+
+
+class Bound(NamedTuple):
+    """A limit and what is held against it, in the same unit; NaN where it is not known."""
+
+    limit: float
+    measured: float
+
+
+class Member(NamedTuple):
+    """One limit's loop, and the opening that it allows, in %; NaN while it abstains."""
+
+    name: Limiter
+    pid: PidState
+    allowed_pct: float
+
+
+class OverrideState(NamedTuple):
+    """The members in a scan, and which of them rules the valve; none while the loop itself does."""
+
+    members: tuple[Member, ...] = ()
+    ruling: Limiter | Literal[""] = ""
+
+
+AT_REST = OverrideState()
+"""The state to start from, and while somebody else than the loop moves the valve."""
+
+
+def override_gains(override: ValveOverride, supply: Gains) -> dict[Limiter, Gains]:
+    """Return the gains of each member; range, rate and deadband are those of the supply loop."""
+    return {name: _gains(override, name, supply) for name in override.by}
+
+
+def override_step(
+    gains: Mapping[Limiter, Gains],
+    state: OverrideState,
+    supply: PidStep,
+    bounds: Mapping[Limiter, Bound],
+    *,
+    stands_pct: float,
+    external_reset: float | None,
+    dt_s: float,
+) -> tuple[PidStep, OverrideState]:
+    """Return the step of the supply loop as the members let it, and their next state.
+
+    Args:
+        gains: The gains of each member.
+        state: Their state after the previous scan, `AT_REST` if the loop did not move the valve.
+        supply: What the supply loop would do.
+        bounds: What each member looks at.
+        stands_pct: The opening that was selected in the previous scan.
+        external_reset: What stands in the field, as the supply loop took it; None: `stands_pct`.
+        dt_s: Time since the previous scan, > 0.
+    """
+    reset = stands_pct if external_reset is None else external_reset
+    before = {member.name: member.pid for member in state.members}
+    members = []
+    for name, own in gains.items():
+        bound, was = bounds[name], before.get(name)
+        if not isfinite(bound.limit - bound.measured):
+            members.append(_lost(name, was, stands_pct, dt_s, is_ruling=state.ruling == name))
+            continue
+        if was is None or was.bad_s > 0.0:
+            was = PidState(stands_pct, 0.0, 0.0, 0.0, stands_pct)
+        made = step(
+            own,
+            was._replace(output=stands_pct),
+            # The gap lies below the limit: above it the valve closes, in it nothing moves.
+            setpoint=bound.limit - own.gap,
+            measured=bound.measured,
+            external_reset=reset,
+            dt_s=dt_s,
+        )
+        members.append(Member(name, made.state, made.output))
+    return _selected(supply, tuple(members))
+
+
+def _selected(supply: PidStep, members: tuple[Member, ...]) -> tuple[PidStep, OverrideState]:
+    lowest_pct = supply.output
+    ruling: Limiter | Literal[""] = ""
+    for member in members:
+        if member.allowed_pct < lowest_pct:
+            lowest_pct, ruling = member.allowed_pct, member.name
+    if not ruling:
+        return supply, OverrideState(members)
+    return (
+        supply._replace(output=lowest_pct, state=supply.state._replace(output=lowest_pct)),
+        OverrideState(members, ruling),
+    )
+
+
+def _lost(
+    name: Limiter, was: PidState | None, stands_pct: float, dt_s: float, *, is_ruling: bool
+) -> Member:
+    """Return a member without a value: one that rules lets nobody open further for a while."""
+    bad_s = dt_s if was is None else was.bad_s + dt_s
+    pid = PidState(stands_pct, 0.0, 0.0, 0.0, stands_pct, bad_s)
+    return Member(name, pid, stands_pct if is_ruling and bad_s <= HOLD_S else nan)
+
+
+_FLOW_GAP, _RETURN_GAP_K = 1.7, 0.3
+"""Half of what 1 % of opening does to the flow, in % of it, and to the return, in K.
+
+With a smaller gap the deadband would never let a loop rest.
+"""
+
+
+def _gains(override: ValveOverride, name: Limiter, supply: Gains) -> Gains:
+    is_return = name in {"T1h_max", "T1h_over_T2h"}
+    return Gains(
+        gain=override.T1h_gain_pct_per_k if is_return else override.quota_gain,
+        reset_time_s=override.T1h_reset_time_s if is_return else override.quota_reset_time_s,
+        low=supply.low,
+        high=supply.high,
+        gap=(_RETURN_GAP_K if is_return else _FLOW_GAP) * supply.deadband,
+        deadband=supply.deadband,
+        rate_per_s=supply.rate_per_s,
+    )
