@@ -15,7 +15,7 @@ from hil_sim.bench.clairvoyant import FLOOR_C, Bound, clairvoyant
 from hil_sim.bench.comfort import LIMIT_KH_PER_DAY, shift_to_comfort
 from hil_sim.bench.controllers import ANCHOR, ANCHOR_NZ3, CONTROLLERS, SHIPPED, SHIPPED_DEFAULT
 from hil_sim.bench.lane import START_C, Lane, run_lane
-from hil_sim.bench.primary_step import StepFigures, primary_step
+from hil_sim.bench.primary_step import StepFigures, least_peaks, primary_step
 from hil_sim.bench.rig import PROMPT, Collectors
 from hil_sim.bench.tally import Outcome, Trace
 from hil_sim.bench.weeks import DAY_S, Week
@@ -102,6 +102,10 @@ class _Work:
         jobs = [(name, settings) for name in settings.controllers]
         return dict(zip(settings.controllers, self._each(_step, jobs), strict=True))
 
+    def least_step(self, settings: Settings) -> dict[str, float]:
+        (least,) = self._each(_least_step, [settings])
+        return least
+
     def _each(self, run: Callable[[_T], _R], jobs: Sequence[_T]) -> Iterable[_R]:
         found = map(run, jobs) if self._pool is None else self._pool.map(run, jobs)
         for result in found:
@@ -122,7 +126,7 @@ def bench_control(settings: Settings, tell: Progress) -> ControlResult:
         NoOptimizer: scipy is not there.
     """
     count = len(settings.controllers)
-    jobs = len(settings.weeks) * (1 + _ROUNDS_USUAL * count) + count
+    jobs = len(settings.weeks) * (1 + _ROUNDS_USUAL * count) + count + 1
     if settings.workers <= 1:
         return _bench(settings, _Work(None, tell, jobs))
     # More threads in the linear algebra than processes only stand in each other's way.
@@ -157,7 +161,7 @@ def _bench(settings: Settings, work: _Work) -> ControlResult:
         mean=means[SHIPPED],
         means=means,
         room_offset_k=offsets,
-        primary_step=steps,
+        primary_step={**steps, CLAIRVOYANT: _rounded(work.least_step(settings))},
         anchor_share_pct=_share_of_anchor(means),
         traces=traces,
     )
@@ -249,3 +253,8 @@ def _limit(job: tuple[StationParameters, Week]) -> _Limit:
 def _step(job: tuple[str, Settings]) -> StepFigures:
     name, settings = job
     return primary_step(name, settings.plant, seed=settings.seed, scan_s=settings.scan_s)
+
+
+def _least_step(settings: Settings) -> dict[str, float]:
+    drop_k, back_k = least_peaks(settings.plant, seed=settings.seed, scan_s=settings.scan_s)
+    return {"drop_peak_k": drop_k, "return_peak_k": back_k}

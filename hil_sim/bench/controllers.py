@@ -19,6 +19,7 @@ from control_loops import pid
 from control_loops.exchanger import ExchangerData
 from control_loops.heating_curve import CurvePoints, interpolate
 from control_loops.pid import Gains, PidState
+from control_loops.room_trim import FLOOR_GAIN, RADIATOR_GAIN, RoomTrim
 from control_loops.shaping import damp
 from control_loops.source import NetworkSource
 from controller.decide import Decision, decide
@@ -178,11 +179,26 @@ def station_for(
         else source
         for key, source in station.sources.items()
     }
+    rooms = replace(station.rooms, target_c=room_c)
     return replace(
         station,
-        rooms=replace(station.rooms, target_c=room_c),
+        rooms=replace(rooms, trim=_on_a_floor(rooms.trim)) if is_floor else rooms,
         circuits={"main": circuit},
         sources=sources,
+    )
+
+
+def _on_a_floor(trim: RoomTrim) -> RoomTrim:
+    """Return room feedback that is for radiators as tight on a floor, which runs half as hot."""
+    if trim.gain is None:
+        return trim
+    share = FLOOR_GAIN / RADIATOR_GAIN
+    return replace(
+        trim,
+        gain=share * trim.gain,
+        max_k=share * trim.max_k,
+        max_down_k=share * trim.max_down_k,
+        rate_k_per_h=share * trim.rate_k_per_h,
     )
 
 

@@ -44,11 +44,16 @@ def print_control(result: Mapping[str, Any]) -> None:
         table.add_section()
     out.print(table)
     for controller, step in result["primary_step"].items():
-        out.print(
-            f"primary -20 K, {controller}: peak {step['drop_peak_k']:.1f} K, "
-            f"{step['drop_beyond_1k_min']:.1f} min beyond 1 K; on return "
-            f"{step['return_peak_k']:.1f} K, {step['return_beyond_1k_min']:.1f} min"
+        drop, back = (
+            f"{step[f'{way}_peak_k']:.1f} K"
+            + (
+                f", {step[key]:.1f} min beyond 1 K"
+                if (key := f"{way}_beyond_1k_min") in step
+                else ""
+            )
+            for way in ("drop", "return")
         )
+        out.print(f"primary -20 K, {controller}: peak {drop}; on return {back}")
     out.print(f"room offsets at equal comfort, K: {result['room_offset_k']}")
     if result["anchor_share_pct"] is not None:
         out.print(

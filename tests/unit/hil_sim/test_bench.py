@@ -16,7 +16,7 @@ from hil_sim.bench.comfort import degree_hours_below_floor, shift_to_comfort
 from hil_sim.bench.control import BoundBeaten, Settings, bench_control
 from hil_sim.bench.controllers import ANCHOR, SHIPPED, bench_stations
 from hil_sim.bench.lane import Lane, exact_curve, run_lane
-from hil_sim.bench.primary_step import primary_step
+from hil_sim.bench.primary_step import least_peaks, primary_step
 from hil_sim.bench.rig import Collectors
 from hil_sim.bench.season import play_season
 from hil_sim.bench.stations import read_plants, reference_plant
@@ -278,6 +278,18 @@ def test_a_primary_step_costs_some_kelvin_for_some_minutes() -> None:
     step = primary_step(ANCHOR, reference_plant(), seed=1, scan_s=10.0)
     assert 3.0 < step.drop_peak_k < 6.0
     assert 1.0 < step.drop_beyond_1k_min < 10.0
+
+
+def test_no_controller_takes_the_primary_step_better_than_a_valve_thrown_open() -> None:
+    plant = reference_plant()
+    drop_k, back_k = least_peaks(plant, seed=1, scan_s=10.0)
+    for name in (ANCHOR, SHIPPED):
+        step = primary_step(name, plant, seed=1, scan_s=10.0)
+        # Noise of the sensors, which the controllers follow, and a valve that never rests.
+        assert drop_k - 0.3 < step.drop_peak_k
+        assert back_k - 0.3 < step.return_peak_k
+    slow = replace(plant, valve=replace(plant.valve, stroke_s=4.0 * plant.valve.stroke_s))
+    assert least_peaks(slow, seed=1, scan_s=10.0)[0] > drop_k + 0.5
 
 
 def test_the_benchmarks_stations_are_the_shipped_template() -> None:
