@@ -53,9 +53,7 @@ def overridden(
 
 
 def why_overridden(plan: CircuitPlan, override: OverrideState, image: ProcessImage) -> str:
-    """Return who rules the valve in the place of the loop, for people; empty if nobody does."""
-    if not override.ruling:
-        return ""
+    """Return which limit rules the valve in the place of the loop, for people."""
     member = next(one for one in override.members if one.name == override.ruling)
     return f", {_note(plan, override, member, image)}"
 

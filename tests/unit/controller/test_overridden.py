@@ -4,17 +4,19 @@ from dataclasses import replace
 
 import pytest
 
+from control_loops.heating_curve import CurvePoints
 from control_loops.override import AT_REST, ValveOverride
 from controller.arbiter import Holder
 from controller.explained import reasons
 from controller.view import snapshot_of
-from core.command import LoopMode, SetMode, SetOutput
+from core.command import LoopMode, SetMode, SetOutput, SetSetpoint
 from core.point import Quality, Tag
 from tests.unit.controller.conftest import Bench, link_status
 
 VALVE = Tag("CV1_SV")
 MAN = SetMode(station="st-01", who="ann", why="test", loop="T2g", mode=LoopMode.MAN)
 TO_70 = SetOutput(station="st-01", who="ann", why="test", loop="T2g", value=70.0)
+TO_56 = SetSetpoint(station="st-01", who="ann", why="test", circuit="main", setpoint_c=56.0)
 ACTS = ValveOverride(by=("F1_max", "T1h_max"))
 
 
@@ -155,6 +157,47 @@ class TestWhatPeopleSee:
         assert valve_pct(moved) == stands
         moved.scan_for(600.0)
         assert valve_pct(moved) > stands + 5.0
+
+
+@pytest.fixture
+def all_limits(config):
+    """Every limit acts on the valve, the return's by a curve of the weather."""
+    limits = replace(
+        config.circuits["main"].limits,
+        T1h_curve=CurvePoints(points={-20.0: 60.0, 5.0: 45.0}),
+        T1h_over_T2h_k=8.0,
+        Q1_max_kw=4000.0,
+        valve_override=ValveOverride(by=("T1h_max", "T1h_over_T2h", "Q1_max")),
+    )
+    circuit = replace(config.circuits["main"], limits=limits)
+    return Bench(replace(config, circuits={"main": circuit}))
+
+
+class TestTheNoteOf:
+    def test_each_limit_says_what_it_sees(self, all_limits):
+        all_limits.take_over().scan_for(60.0, T1h=47.5, T2h=44.0, Q1=3210.0)
+        notes = [link(all_limits, name).note for name in all_limits.plan.circuits[0].override]
+        assert notes == ["T1h 47.5 of 51.0 °C", "T1h - T2h 3.5 of 8 K", "Q1 3210 of 4000 kW"]
+
+    @pytest.mark.parametrize(
+        ("lost", "name", "note"),
+        [
+            ("T1h", "T1h_max", "abstains, T1h out of range"),
+            ("T2h", "T1h_over_T2h", "abstains, T2h out of range"),
+            ("Q1", "Q1_max", "abstains, Q1 out of range"),
+        ],
+    )
+    def test_a_limit_says_what_it_lacks(self, all_limits, lost, name, note):
+        all_limits.spoil(lost)
+        all_limits.take_over().scan_for(10.0)
+        assert link(all_limits, name).note == note
+
+    def test_a_limit_by_the_weather_abstains_without_any_weather(self, all_limits):
+        """A person's setpoint needs no outdoor temperature, so the loop is in control."""
+        all_limits.spoil("T_out")
+        all_limits.take_over().scan(TO_56)
+        all_limits.scan_for(10.0)
+        assert link(all_limits, "T1h_max").note == "abstains, its limit is not known"
 
 
 class TestWhoGoesBefore:
