@@ -17,6 +17,7 @@ _COLUMNS = (
     ("valve_strokes_per_day", "strokes/d"),
     ("supply_rmse_k", "RMSE K"),
     ("supply_p95_k", "p95 K"),
+    ("saturated_pct", "open %"),
     ("primary_return_c", "T1h °C"),
     ("room_min_c", "p10 min °C"),
     ("room_mean_c", "mean °C"),

@@ -56,6 +56,7 @@ class Tally:
         self._start = _Counters.of(plant)
         self._bins = [0] * (_BINS + 1)
         self._square_k2 = self._errors = 0.0
+        self._scans = 0
         self._return_kj = self._return_kg = 0.0
         self._rooms_due_s = self._trace_due_s = plant.elapsed_s
         self._low_kh = self._high_kh = self._sum_c = 0.0
@@ -66,6 +67,7 @@ class Tally:
         """Look at the plant after a scan."""
         plant = self._plant
         flow_kg_s = plant.primary_kg_s
+        self._scans += 1
         self._return_kg += flow_kg_s
         self._return_kj += flow_kg_s * plant.exchanger.primary_out_c
         if plant.valve.stem_pct < SATURATED_PCT:
@@ -91,6 +93,7 @@ class Tally:
                 "valve_strokes_per_day": strokes / days,
                 "supply_rmse_k": math.sqrt(self._square_k2 / max(self._errors, 1)),
                 "supply_p95_k": self._p95_k(),
+                "saturated_pct": 100.0 * (1.0 - self._errors / max(self._scans, 1)),
                 "primary_return_c": self._return_kj / max(self._return_kg, 1e-9),
                 "room_min_c": self._min_c,
                 "room_mean_c": self._sum_c / max(self._rooms, 1),

@@ -313,6 +313,7 @@ def test_the_command_answers_with_the_result_object_and_draws_its_weeks(tmp_path
     named = {
         *("heat_above_clairvoyant_pct", "degree_hours_below_19", "degree_hours_above_22"),
         *("valve_starts_per_day", "valve_strokes_per_day", "supply_rmse_k", "supply_p95_k"),
+        "saturated_pct",
         *("primary_return_c", "room_min_c", "room_mean_c", "room_max_c"),
     }
     assert named <= set(result["weeks"]["frost"]["shipped"])

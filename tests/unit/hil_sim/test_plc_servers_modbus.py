@@ -95,8 +95,9 @@ def test_an_hour_of_polling_each_second_takes_about_a_second():
         took_s = time.process_time() - began_s
         return took_s / (before_s + calibration_s())
 
-    # 1.7 is usual, and 1.0 where coverage slows both.
-    assert min(cost() for _ in range(3)) < 2.5
+    # 1.7 is usual, and 1.0 where coverage slows both; what shares the caches may cost half as much
+    # again for seconds, and hardly ever six times on end.
+    assert any(cost() < 2.5 for _ in range(6))
 
 
 def test_the_real_driver_reads_and_writes_a_whole_plc():
