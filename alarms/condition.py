@@ -38,11 +38,18 @@ class Facts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Where the value of `tag` lies, both ends included, while its alarm has nothing to say."""
+    """Where the value of `tag` lies, both ends included, while its alarm has nothing to say.
+
+    With a `reference` it is `tag` minus `reference` that lies there. Every condition has its
+    `bands`: all values lie in them only if `holds` is False for an alarm that is not active, and
+    NaN lies in none. A station's values are compared with all bands at once, and an alarm is asked
+    only where a value left them.
+    """
 
     tag: Tag
     low: float = float("-inf")
     high: float = float("inf")
+    reference: Tag | None = None
 
 
 _LEAST = math.ulp(0.0)
@@ -92,15 +99,6 @@ class _Common:
         """The off-delay in force, never shorter than the on-delay."""
         return max(self.off_delay_s, self.on_delay_s)
 
-    def bands(self) -> tuple[Band, ...]:
-        """Return where all values lie only if `holds` is False for an alarm that is not active.
-
-        The alarms of a station are compared with their bands all at once, and asked one by one
-        only where a value left them. Empty for a condition that is no matter of bands; NaN lies in
-        none.
-        """
-        return ()
-
 
 @parameters
 class Limit(_Common):
@@ -117,9 +115,7 @@ class Limit(_Common):
 
     def bands(self) -> tuple[Band, ...]:
         """Return the band between the limits."""
-        low = -math.inf if self.below is None else self.below
-        high = math.inf if self.above is None else self.above
-        return (Band(self.tag, low, high),)
+        return (Band(self.tag, *_between(self.below, self.above)),)
 
     def holds(self, facts: Facts, *, is_active: bool) -> bool | None:
         """Return whether the value is outside, None if it cannot be trusted."""
@@ -146,6 +142,10 @@ class Deviation(_Common):
     above: float | None = None
     below: float | None = None
     deadband: Annotated[float, Ge(0)] = 0.0
+
+    def bands(self) -> tuple[Band, ...]:
+        """Return the band of the difference between the limits."""
+        return (Band(self.tag, *_between(self.below, self.above), self.reference),)
 
     def holds(self, facts: Facts, *, is_active: bool) -> bool | None:
         """Return whether the difference is outside, None if either value cannot be trusted."""
@@ -301,6 +301,10 @@ def _flaws_of_band(name: str, condition: Limit | Deviation) -> tuple[Flaw, ...]:
     if above is not None and below is not None and above - below <= 2.0 * condition.deadband:
         return (Flaw(name, "deadband", "no value lies inside both limits by the deadband"),)
     return ()
+
+
+def _between(below: float | None, above: float | None) -> tuple[float, float]:
+    return -math.inf if below is None else below, math.inf if above is None else above
 
 
 def _is_outside(

@@ -38,15 +38,7 @@ class Facts:
 
     def usable(self, pick: Pick) -> tuple[float, ...]:
         """Return what `value` returns for each tag of `pick`."""
-        values = self._image.usable(pick)
-        computed, places = self._computed, pick.places
-        named = computed.keys() & places.keys()
-        if not named:
-            return values
-        filled = list(values)
-        for name in named:
-            filled[places[Tag(name)]] = computed[name]
-        return tuple(filled)
+        return tuple(map(self._computed.get, pick.places, self._image.usable(pick)))
 
     def flag(self, tag: Tag) -> bool | None:
         """Return the bit `tag`, None where it cannot be trusted."""
