@@ -50,8 +50,7 @@ class Forward:
     strength_k_per_pct: float
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardState:
+class ForwardState(NamedTuple):
     """The feedforward in % with what it rests on, and the gains of this scan.
 
     `offset_pct` is what keeps it where it was when an input went and came back. `left_s` is the
@@ -92,7 +91,7 @@ def forward_step(
         dt_s: Time since the previous scan, > 0.
     """
     if not isfinite(setpoint_c + seen.t1g_c + seen.t2h_c + seen.dp_kpa) or seen.dp_kpa < _LEAST_KPA:
-        return replace(state, is_following=False) if state.is_following else state
+        return state._replace(is_following=False) if state.is_following else state
     is_believed = state.is_following and _is_possible(state.seen, seen, dt_s)
     lag_c = state.lag_c if is_believed else seen.t1g_c
     led_c, lag_c = lead_lag(

@@ -3,7 +3,6 @@
 Rule: frost opens a valve only while a pump is proven to run, and unusable values never start it.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 from annotated_types import Ge, Gt, Le
@@ -42,8 +41,7 @@ class FrostState(NamedTuple):
     pump_off_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class FrostMove:
+class FrostMove(NamedTuple):
     """What frost asks for: circulation, and at least this opening (0 without a proven pump)."""
 
     is_active: bool

@@ -138,31 +138,36 @@ def _observed(
     no_pump = None if facts.is_pump_proven is None else not facts.is_pump_proven
     is_power_lost = facts.is_power_ok is False or (state.is_power_lost and not facts.is_power_ok)
     powered_s = 0.0 if is_power_lost else min(state.powered_s + dt_s, protection.power_ramp_s)
+    # A sensor that is lost after it was hot lets go: the loop holds the valve where it stands.
+    is_hot = (hot_s > 0.0 and hot_s >= protection.T2g_hh_s) or (
+        state.is_hot and t2g_c > protection.T2g_hh_c - _HOT_BAND_K
+    )
+    is_low = latched(
+        state.is_low,
+        sets=low_s >= protection.P2h_stop_s and low_s > 0.0,
+        clears=restored_s >= protection.P2h_restart_s,
+    )
+    is_relieving = latched(
+        state.is_relieving,
+        sets=p2h_mpa >= facts.relief_mpa,
+        clears=p2h_mpa < facts.relief_mpa - protection.relief_band_mpa,
+    )
+    is_tank_low = latched(
+        state.is_tank_low,
+        sets=facts.tank_m <= facts.tank_stop_m,
+        clears=facts.tank_m > facts.tank_start_m,
+    )
     return InterlockState(
-        hot_s=hot_s,
-        # A sensor that is lost after it was hot lets go: the loop holds the valve where it stands.
-        is_hot=(hot_s > 0.0 and hot_s >= protection.T2g_hh_s)
-        or (state.is_hot and t2g_c > protection.T2g_hh_c - _HOT_BAND_K),
-        no_pump_s=lasting(state.no_pump_s, dt_s, is_so=no_pump),
-        low_s=low_s,
-        is_low=latched(
-            state.is_low,
-            sets=low_s >= protection.P2h_stop_s and low_s > 0.0,
-            clears=restored_s >= protection.P2h_restart_s,
-        ),
-        restored_s=restored_s,
-        is_relieving=latched(
-            state.is_relieving,
-            sets=p2h_mpa >= facts.relief_mpa,
-            clears=p2h_mpa < facts.relief_mpa - protection.relief_band_mpa,
-        ),
-        is_tank_low=latched(
-            state.is_tank_low,
-            sets=facts.tank_m <= facts.tank_stop_m,
-            clears=facts.tank_m > facts.tank_start_m,
-        ),
-        is_power_lost=is_power_lost,
-        powered_s=powered_s,
+        hot_s,
+        is_hot,
+        lasting(state.no_pump_s, dt_s, is_so=no_pump),
+        low_s,
+        is_low,
+        restored_s,
+        is_relieving,
+        is_tank_low,
+        is_power_lost,
+        powered_s,
     )
 
 
@@ -213,21 +218,23 @@ def _power(protection: Protection, state: InterlockState) -> Iterator[Trip]:
 
 def _hands_off(facts: StationFacts) -> Iterator[Trip]:
     """I8: the PLC is on its own while it is not reached. I9: emergency stop and local panel."""
-    for is_so, interlock, why in (
-        (not facts.is_linked, "I8", "the PLC is not reached: it goes to its own curve"),
-        (facts.is_stopped, "I9", "emergency stop"),
-        (facts.is_remote is False, "I9", "the station is switched to local"),
-    ):
-        if is_so:
-            yield from (Trip(interlock, group, "none", why) for group in _GROUPS)
+    if not facts.is_linked:
+        yield from _all_groups("I8", "the PLC is not reached: it goes to its own curve")
+    if facts.is_stopped:
+        yield from _all_groups("I9", "emergency stop")
+    if facts.is_remote is False:
+        yield from _all_groups("I9", "the station is switched to local")
+
+
+def _all_groups(interlock: str, why: str) -> list[Trip]:
+    return [Trip(interlock, group, "none", why) for group in _GROUPS]
 
 
 def _boiler(facts: StationFacts) -> Iterator[Trip]:
     """I10: the burner only with water flow, water pressure and clean air."""
-    for is_so, why in (
-        (facts.is_boiler_flow_ok is False, "the boiler has no water flow"),
-        (facts.is_boiler_pressure_ok is False, "the boiler's water pressure is too low"),
-        (facts.is_gas, "combustible gas in the station"),
-    ):
-        if is_so:
-            yield Trip("I10", "boiler", "stop", why)
+    if facts.is_boiler_flow_ok is False:
+        yield Trip("I10", "boiler", "stop", "the boiler has no water flow")
+    if facts.is_boiler_pressure_ok is False:
+        yield Trip("I10", "boiler", "stop", "the boiler's water pressure is too low")
+    if facts.is_gas:
+        yield Trip("I10", "boiler", "stop", "combustible gas in the station")

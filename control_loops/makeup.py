@@ -3,7 +3,6 @@
 Rule: never pump from an empty tank, nor blindly: a lost pressure stops the pump after a minute.
 """
 
-from functools import lru_cache
 from math import isnan
 from typing import Annotated, NamedTuple
 
@@ -17,8 +16,6 @@ from core.point import Tag, Unit
 
 _BLIND_S = 60.0
 """How long a run goes on without a usable pressure."""
-_CIRCUITS_MAX = 1024
-"""How many circuits' gains are kept ready; making them anew costs microseconds, no more."""
 
 
 @parameters
@@ -52,6 +49,10 @@ class MakeUp:
     max_hz: Annotated[float, Unit.HERTZ, Ge(10), Le(60)] = 50.0
     prove_s: Annotated[float, Unit.SECOND, Gt(0), Le(60)] = 5.0
     tuning: MakeUpTuning = MakeUpTuning()
+
+    def gains(self) -> Gains:
+        """Return the pressure loop's gains; build them once, not in every scan."""
+        return self.tuning.gains(min_hz=self.min_hz, max_hz=self.max_hz)
 
 
 class MakeUpState(NamedTuple):
@@ -87,13 +88,14 @@ class MakeUpMove(NamedTuple):
 
 def makeup_start(makeup: MakeUp) -> MakeUpState:
     """Return the state to start from: no pump is known to run, nothing is latched."""
-    gains = _gains(makeup)
+    gains = makeup.gains()
     pid = track(gains, output=gains.low, setpoint=makeup.P2h_mpa, measured=makeup.P2h_mpa)
     return MakeUpState(set_start(makeup.pumps), pid)
 
 
-def makeup_step(
+def makeup_step(  # noqa: PLR0913 - the gains are worked out once, beside the parameters
     makeup: MakeUp,
+    gains: Gains,
     state: MakeUpState,
     *,
     facts: tuple[PumpFacts, ...],
@@ -107,6 +109,7 @@ def makeup_step(
 
     Args:
         makeup: The parameters.
+        gains: Those of `makeup.gains()`.
         state: The state of the previous scan, at first `makeup_start`.
         facts: What the pumps report, in the order of `makeup.pumps`.
         p2h_mpa: Return pressure; NaN if unusable: nothing starts, and a run ends after 60 s.
@@ -138,7 +141,6 @@ def makeup_step(
         rotate_s=float("inf"),
         dt_s=dt_s,
     )
-    gains = _gains(makeup)
     if is_filling and move.is_proven:
         pid = step(gains, state.pid, setpoint=makeup.P2h_mpa, measured=p2h_mpa, dt_s=dt_s).state
     else:
@@ -158,8 +160,3 @@ def _why(makeup: MakeUp, pumps: str, fill_s: float, *, is_tank_low: bool) -> str
     if fill_s >= makeup.run_on_s:
         notes.append(f"make-up has run for {fill_s / 60.0:.0f} min without a break")
     return "; ".join(notes)
-
-
-@lru_cache(maxsize=_CIRCUITS_MAX)
-def _gains(makeup: MakeUp) -> Gains:
-    return makeup.tuning.gains(min_hz=makeup.min_hz, max_hz=makeup.max_hz)

@@ -160,20 +160,20 @@ def sampled(state: MonitorState, *, error: float, is_limited: bool, dt_s: float)
         r, period_s = (nan, nan) if found is None else (found.r, found.period_s)
         errors, errors_s = (), 0.0
     return MonitorState(
-        time_s=keep * state.time_s + dt_s,
-        starts=keep * state.starts,
-        travel_pct=keep * state.travel_pct,
-        saturated_s=keep * state.saturated_s + (dt_s if is_limited else 0.0),
-        error_s=keep * state.error_s + error * dt_s,
-        square_s=keep * state.square_s + error * error * dt_s,
-        reversals=exp(-dt_s / _HUNT_S) * state.reversals,
-        output_pct=state.output_pct,
-        way=state.way,
-        last_way=state.last_way,
-        errors=errors,
-        errors_s=errors_s,
-        r=r,
-        period_s=period_s,
+        keep * state.time_s + dt_s,
+        keep * state.starts,
+        keep * state.travel_pct,
+        keep * state.saturated_s + (dt_s if is_limited else 0.0),
+        keep * state.error_s + error * dt_s,
+        keep * state.square_s + error * error * dt_s,
+        exp(-dt_s / _HUNT_S) * state.reversals,
+        state.output_pct,
+        state.way,
+        state.last_way,
+        errors,
+        errors_s,
+        r,
+        period_s,
     )
 
 

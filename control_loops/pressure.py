@@ -97,7 +97,11 @@ def wanted_dp(
 
 def lowest_usable(values: tuple[float, ...]) -> float:
     """Return the lowest of what is measured, the worst point's; NaN where none is usable."""
-    return min((value for value in values if not isnan(value)), default=nan)
+    lowest = nan
+    for value in values:
+        if value < lowest or isnan(lowest):
+            lowest = value
+    return lowest
 
 
 @lru_cache(maxsize=_LOOPS_MAX)

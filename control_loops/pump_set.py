@@ -162,11 +162,14 @@ def _settled(
         if state.incoming >= 0 or run_s >= rotate_s or not proof(facts[duty]):
             return None
         move = SetMove((), (), names[duty], True, False, (), "")  # noqa: FBT003 - a record's fields
-        return move, SetState(state.pumps, duty, -1, run_s, was_proven=True)
-    if is_wanted is None or any(proof(seen) is not False for seen in facts):
+        return move, SetState(state.pumps, duty, -1, run_s, True)  # noqa: FBT003 - a record's fields
+    if is_wanted is None:
         return None
+    for seen in facts:
+        if proof(seen) is not False:
+            return None
     move = SetMove((), (), names[duty], False, False, (), "")  # noqa: FBT003 - a record's fields
-    return move, SetState(state.pumps, duty, -1, run_s, was_proven=False)
+    return move, SetState(state.pumps, duty, -1, run_s, False)  # noqa: FBT003 - a record's fields
 
 
 def _observed(

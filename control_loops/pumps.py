@@ -3,7 +3,6 @@
 Rule: there is one speed for all pumps of the set, so a standby starts at the speed the duty had.
 """
 
-from functools import lru_cache
 from typing import Annotated, NamedTuple
 
 from annotated_types import Ge, Gt, Le, Len
@@ -13,9 +12,6 @@ from control_loops.pressure import DpPoints, SpreadControl, WantedDp
 from control_loops.pump_set import PumpFacts, SetState, set_start, set_step
 from core.parameters import parameters
 from core.point import Tag, Unit
-
-_CIRCUITS_MAX = 1024
-"""How many circuits' gains are kept ready; making them anew costs microseconds, no more."""
 
 
 @parameters
@@ -45,6 +41,10 @@ class CirculationPumps:
     max_hz: Annotated[float, Unit.HERTZ, Ge(10), Le(60)] = 50.0
     prove_s: Annotated[float, Unit.SECOND, Gt(0), Le(60)] = 5.0
     tuning: PumpTuning = PumpTuning()
+
+    def gains(self) -> Gains:
+        """Return the pressure loop's gains; build them once, not in every scan."""
+        return self.tuning.gains(min_hz=self.min_hz, max_hz=self.max_hz)
 
 
 class CirculationState(NamedTuple):
@@ -83,13 +83,14 @@ class PumpMove(NamedTuple):
 
 def circulation_start(pumps: CirculationPumps, hz: float = float("nan")) -> CirculationState:
     """Return the state to start from; `hz` is the speed in the field now, NaN if unknown."""
-    gains = _gains(pumps)
+    gains = pumps.gains()
     pid = track(gains, output=max(gains.low, hz), setpoint=pumps.dp_kpa, measured=pumps.dp_kpa)
     return CirculationState(set_start(pumps.duty), pid)
 
 
-def circulation_step(
+def circulation_step(  # noqa: PLR0913 - the gains are worked out once, beside the parameters
     pumps: CirculationPumps,
+    gains: Gains,
     state: CirculationState,
     *,
     facts: tuple[PumpFacts, ...],
@@ -103,6 +104,7 @@ def circulation_step(
 
     Args:
         pumps: The parameters.
+        gains: Those of `pumps.gains()`.
         state: The state of the previous scan, at first `circulation_start`.
         facts: What the pumps report, in the order of `pumps.duty`.
         dp_kpa: Measured differential pressure, NaN if unusable (the speed is held).
@@ -122,15 +124,9 @@ def circulation_step(
         rotate_s=pumps.rotate_s,
         dt_s=dt_s,
     )
-    gains = _gains(pumps)
     if move.is_proven and is_wanted:
         pid = step(gains, state.pid, setpoint=wanted.dp_kpa, measured=dp_kpa, dt_s=dt_s).state
     else:
         pid = track(gains, output=state.pid.output, setpoint=wanted.dp_kpa, measured=dp_kpa)
     after = CirculationState(pump_set, pid, wanted.spread)
     return PumpMove(pid.output, *move, wanted.dp_kpa), after
-
-
-@lru_cache(maxsize=_CIRCUITS_MAX)
-def _gains(pumps: CirculationPumps) -> Gains:
-    return pumps.tuning.gains(min_hz=pumps.min_hz, max_hz=pumps.max_hz)

@@ -198,7 +198,8 @@ def _bounded(trim: RoomTrim, gain: float, shift_k: float, facts: TrimFacts) -> t
 
     A valve at its end, or held by a limit, cannot follow: the shift may only go back.
     """
-    gains = _gains(trim, gain, facts.rooms.good >= FEWEST_FLATS)
+    low_k = -trim.max_down_k if facts.rooms.good >= FEWEST_FLATS else 0.0
+    gains = _gains(gain, trim.reset_time_s, low_k, trim.max_k, trim.rate_k_per_h)
     if facts.is_limited or facts.valve_pct >= facts.highest_pct:
         why: Frozen = "valve limited" if facts.is_limited else "valve open"
         return replace(gains, high=max(shift_k, gains.low)), why
@@ -208,11 +209,13 @@ def _bounded(trim: RoomTrim, gain: float, shift_k: float, facts: TrimFacts) -> t
 
 
 @lru_cache(maxsize=_CIRCUITS_MAX)
-def _gains(trim: RoomTrim, gain: float, may_lower: bool) -> Gains:  # noqa: FBT001 - a key of the cache
+def _gains(
+    gain: float, reset_time_s: float, low_k: float, high_k: float, rate_k_per_h: float
+) -> Gains:
     return Gains(
         gain=gain,
-        reset_time_s=trim.reset_time_s,
-        low=-trim.max_down_k if may_lower else 0.0,
-        high=trim.max_k,
-        rate_per_s=trim.rate_k_per_h / 3600.0,
+        reset_time_s=reset_time_s,
+        low=low_k,
+        high=high_k,
+        rate_per_s=rate_k_per_h / 3600.0,
     )

@@ -13,6 +13,7 @@ The boiler stands in series on the secondary behind the exchanger; T2g is measur
 """
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from control_loops.latch import lasting
@@ -67,6 +68,8 @@ _FLICKER_S = 10.0
 _ALONE_S = 300.0
 _LATE_S = 900.0
 """A boiler that is kept warm must heat within 15 minutes of its start."""
+_CALM_MAX = 64
+"""How many temperatures of boilers kept warm have their calm move ready."""
 
 
 class _Change(NamedTuple):
@@ -89,7 +92,7 @@ def source_step(
     """
     votes = vote(network, state, facts)
     if _is_calm(state, facts, votes):
-        return _calm_move(boiler), state
+        return _calm_move(boiler.keep_warm_c if boiler else 0.0), state
     timed = _timed(boiler, state, facts, votes, dt_s)
     change = _change(boiler, timed, facts, votes)
     name, old = change.name, timed.name
@@ -140,11 +143,12 @@ def _is_calm(state: SourceState, facts: SourceFacts, votes: Votes) -> bool:
     )
 
 
-def _calm_move(boiler: GasBoiler | None) -> SourceMove:
+@lru_cache(maxsize=_CALM_MAX)
+def _calm_move(keep_warm_c: float) -> SourceMove:
     return SourceMove(
         name="NORMAL",
         boiler_enable=False,
-        boiler_setpoint_c=boiler.keep_warm_c if boiler else 0.0,
+        boiler_setpoint_c=keep_warm_c,
         valve="regulate",
         valve_pct=0.0,
         is_primary_cold=False,

@@ -4,7 +4,6 @@ Rule: while anybody else moves the outputs, heatd only watches and tracks, so th
 makes a step; if we lose sight or die we write nothing, and the PLC goes on by its own curve.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -34,8 +33,7 @@ class AuthorityFacts(NamedTuple):
     blocked: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorityState:
+class AuthorityState(NamedTuple):
     """Who moves the outputs, since how many seconds the data are good, and why it is so.
 
     `told` is whom the records name: another one than `holds` only between a fault, or a pause, and
@@ -124,4 +122,4 @@ def _enter(
     state: AuthorityState, holds: Authority, why: str, *, good_s: float, dt_s: float
 ) -> AuthorityState:
     held_s = state.held_s + dt_s if holds is state.holds else 0.0
-    return AuthorityState(holds=holds, told=holds, why=why, good_s=good_s, held_s=held_s)
+    return AuthorityState(holds, holds, good_s, held_s, why)

@@ -46,15 +46,17 @@ def changes_of(
             )
         )
     records.extend(
-        ModeRecord(
-            at=at,
-            station=station,
-            subject="source",
-            old=change.old.lower(),
-            new=change.new.lower(),
-            why=change.why,
-        )
-        for change in source.transitions
+        [
+            ModeRecord(
+                at=at,
+                station=station,
+                subject="source",
+                old=change.old.lower(),
+                new=change.new.lower(),
+                why=change.why,
+            )
+            for change in source.transitions
+        ]
     )
     for result, was in zip(results, before.circuits, strict=True):
         records.extend(_of_tune(station, at, result, was))

@@ -5,9 +5,9 @@ moment can be replayed and explained.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from math import isnan, nan
+from typing import NamedTuple
 
 from config.model import BOILER_OUTPUTS, SIMULATOR_IDS
 from config.season import MonthDay, Season
@@ -50,8 +50,7 @@ _LOC_REM, _ESTOP, _FALLBACK = Tag("LOC_REM"), Tag("ESTOP"), Tag("FALLBACK")
 _PLC_MOVES = "by configuration the PLC's own loops move the outputs"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """What one scan decided, and everything that explains it.
 
     `held` names the holder of every output; `computed` are the facts that alarms may name.
@@ -250,11 +249,12 @@ def _source(
 
 def _widest_pct(plan: StationPlan, image: ProcessImage, state: StationState) -> float:
     """Return the opening of the valve that stands widest open, NaN where none is known."""
-    stand = [
-        opening_pct(circuit, before, image)
-        for circuit, before in zip(plan.circuits, state.circuits, strict=True)
-    ]
-    return max((pct for pct in stand if not isnan(pct)), default=nan)
+    widest_pct = nan
+    for circuit, before in zip(plan.circuits, state.circuits, strict=True):
+        stands_pct = opening_pct(circuit, before, image)
+        if stands_pct > widest_pct or isnan(widest_pct):
+            widest_pct = stands_pct
+    return widest_pct
 
 
 def _scan(

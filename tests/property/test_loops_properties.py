@@ -118,6 +118,7 @@ def test_pulses_keep_their_distance_and_their_number(rows):
         before = state
         move, state = circulation_step(
             pumps,
+            pumps.gains(),
             state,
             facts=(one, two),
             dp_kpa=dp_kpa,
@@ -151,6 +152,7 @@ def test_make_up_never_starts_on_a_low_tank_or_an_unknown_pressure(rows, tank_m)
         was_filling = state.is_filling
         move, state = makeup_step(
             makeup,
+            makeup.gains(),
             state,
             facts=(one, two),
             p2h_mpa=p2h_kpa / 1000.0,

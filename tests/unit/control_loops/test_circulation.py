@@ -41,6 +41,7 @@ class Room:
             )
             self.move, self.state = circulation_step(
                 pumps,
+                pumps.gains(),
                 self.state,
                 facts=facts,
                 dp_kpa=self.dp_kpa,
@@ -212,6 +213,7 @@ def test_a_single_pump_has_nobody_to_rotate_to():
     for _ in range(60):
         move, state = circulation_step(
             alone,
+            alone.gains(),
             state,
             facts=(PumpFacts(is_running=True, is_faulted=False, hz=40.0),),
             dp_kpa=180.0,

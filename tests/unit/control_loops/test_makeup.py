@@ -31,6 +31,7 @@ class Loop:
             facts = tuple(PumpFacts(run, is_faulted=False, hz=nan) for run in self.running)
             self.move, self.state = makeup_step(
                 MAKE_UP,
+                MAKE_UP.gains(),
                 self.state,
                 facts=facts,
                 p2h_mpa=self.p2h_mpa,
