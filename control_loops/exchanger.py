@@ -60,9 +60,10 @@ class ExchangerData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValveModel:
-    """Exchanger and valve as numbers; capacity flows in kW/K."""
+    """Exchanger and valve as numbers; capacity flows, and films at the design point, in kW/K."""
 
-    ua: float
+    film1: float
+    film2: float
     c1: float
     c2: float
     c1_open: float
@@ -91,8 +92,11 @@ def valve_model(data: ExchangerData, valve: Valve) -> ValveModel:
         c1_open = _RESERVE * c1
     else:
         c1_open = data.F1_open_m3h / 3600.0 * _KG_PER_M3 * CP_WATER_KJ_PER_KG_K
+    ratio = c1 / c2
+    film1 = (1.0 + ratio) * (data.power_kw / mean_k)
     return ValveModel(
-        ua=data.power_kw / mean_k,
+        film1=film1,
+        film2=film1 / ratio,
         c1=c1,
         c2=c2,
         c1_open=c1_open,
@@ -149,12 +153,10 @@ def data_problems(data: ExchangerData) -> tuple[str, ...]:
 
 def _heat_per_kelvin(model: ValveModel, c1: float) -> float:
     """Return effectiveness times the smaller capacity flow, kW/K."""
-    ratio = model.c1 / model.c2
-    film1 = (1.0 + ratio) * model.ua
-    film2 = film1 / ratio
-    film1 *= exp(_FILM_EXPONENT * log(c1 / model.c1))
+    c2, film2 = model.c2, model.film2
+    film1 = model.film1 * exp(_FILM_EXPONENT * log(c1 / model.c1))
     ua = film1 * film2 / (film1 + film2)
-    smaller, larger = (c1, model.c2) if c1 < model.c2 else (model.c2, c1)
+    smaller, larger = (c1, c2) if c1 < c2 else (c2, c1)
     shrink = 1.0 - smaller / larger
     ntu = ua / smaller
     if shrink < _EQUAL:

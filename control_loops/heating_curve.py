@@ -3,6 +3,7 @@
 Rule: colder outdoors never asks for colder water; NaN in gives NaN out, so that nobody acts on it.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from itertools import pairwise
 from math import isnan
@@ -102,15 +103,14 @@ def interpolate(points: Mapping[float, float], x: float) -> float:
     """
     if isnan(x):
         return x
-    left: tuple[float, float] | None = None
-    for right in sorted(points.items()):
-        if x <= right[0]:
-            if left is None:
-                return right[1]
-            return left[1] + (right[1] - left[1]) * (x - left[0]) / (right[0] - left[0])
-        left = right
-    assert left is not None, "a curve has at least two points"
-    return left[1]
+    ordered = sorted(points.items())
+    i = bisect_left(ordered, (x,))
+    if i == 0:
+        return ordered[0][1]
+    if i == len(ordered):
+        return ordered[-1][1]
+    (left, low), (right, high) = ordered[i - 1], ordered[i]
+    return low + (high - low) * (x - left) / (right - left)
 
 
 def as_points(curve: HeatingCurve, n: int = PLC_POINTS) -> tuple[tuple[float, float], ...]:

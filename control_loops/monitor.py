@@ -13,6 +13,7 @@ it cycles), after Thornhill, Huang and Zhang, J. Process Control 13 (2003).
 from collections.abc import Sequence
 from itertools import pairwise
 from math import exp, inf, isfinite, isnan, nan, sqrt
+from operator import mul
 from typing import NamedTuple
 
 DAY_S = 86_400.0
@@ -224,10 +225,7 @@ def autocorrelation(values: Sequence[float], lags: int) -> list[float]:
     whole = sum(value * value for value in off)
     if whole <= _TINY:
         return []
-    return [
-        sum(a * b for a, b in zip(off, off[lag:], strict=False)) / whole
-        for lag in range(min(lags, n - 1) + 1)
-    ]
+    return [sum(map(mul, off, off[lag:])) / whole for lag in range(min(lags, n - 1) + 1)]
 
 
 def _zero_crossings(values: Sequence[float]) -> list[float]:

@@ -250,18 +250,12 @@ def step(
     if state.bad_s > 0.0:
         state = _found_again(gains, state, setpoint, measured, feedforward)
     gain, gap = gains.gain, gains.gap
-    if gap > 0.0:
-        error, by_setpoint, by_measured = _gapped(gap, state, setpoint, measured)
-    else:
-        error, by_setpoint = setpoint - measured, setpoint - state.setpoint
-        by_measured = state.measured - measured
-    proportional = gain * error
-    integral = state.integral - gain * (1.0 - gains.setpoint_weight) * by_setpoint
-    derivative = 0.0
-    if gains.rate_time_s > 0.0:
-        a = gains.rate_time_s / (gains.rate_time_s + gains.filter_n * dt_s)
-        kick = gains.rate_weight * by_setpoint + by_measured
-        derivative = a * (state.derivative + gain * gains.filter_n * kick)
+    error = _outside(setpoint - measured, gap) if gap > 0.0 else setpoint - measured
+    proportional, integral, derivative = gain * error, state.integral, 0.0
+    if gains.rate_time_s > 0.0 or gains.setpoint_weight != 1.0:
+        by_setpoint, by_measured = _moves(gap, state, setpoint, measured)
+        integral -= gain * (1.0 - gains.setpoint_weight) * by_setpoint
+        derivative = _derivative(gains, state, by_setpoint, by_measured, dt_s)
     raw = proportional + integral + derivative + feedforward
     output, reset, limited_by = _limited(gains, raw, state.output, dt_s)
     if error == 0.0 and gap > 0.0 and limited_by in {"", "deadband"}:
@@ -352,14 +346,23 @@ def _found_again(
     )
 
 
-def _gapped(
-    gap: float, state: PidState, setpoint: float, measured: float
-) -> tuple[float, float, float]:
-    """Return the error outside the gap, and what setpoint and measured value changed of it."""
-    error = _outside(setpoint - measured, gap)
+def _moves(gap: float, state: PidState, setpoint: float, measured: float) -> tuple[float, float]:
+    """Return what setpoint and measured value changed of the error outside the gap."""
+    if gap <= 0.0:
+        return setpoint - state.setpoint, state.measured - measured
     between = _outside(state.setpoint - measured, gap)
     before = _outside(state.setpoint - state.measured, gap)
-    return error, error - between, between - before
+    return _outside(setpoint - measured, gap) - between, between - before
+
+
+def _derivative(
+    gains: Gains, state: PidState, by_setpoint: float, by_measured: float, dt_s: float
+) -> float:
+    if gains.rate_time_s <= 0.0:
+        return 0.0
+    a = gains.rate_time_s / (gains.rate_time_s + gains.filter_n * dt_s)
+    kick = gains.rate_weight * by_setpoint + by_measured
+    return a * (state.derivative + gains.gain * gains.filter_n * kick)
 
 
 def _limited(gains: Gains, raw: float, last: float, dt_s: float) -> tuple[float, float, LimitedBy]:

@@ -6,7 +6,7 @@ Rule: a setpoint is recorded when it has moved by 0.1 K, not with every scan of 
 from datetime import datetime
 from math import isnan
 
-from control_loops.source import SourceMove
+from control_loops.source import SourceMove, Transition
 from controller.circuit import CircuitResult
 from controller.plan import StationPlan
 from controller.state import CircuitState, StationState
@@ -45,19 +45,7 @@ def changes_of(
                 why=after.authority.why,
             )
         )
-    records.extend(
-        [
-            ModeRecord(
-                at=at,
-                station=station,
-                subject="source",
-                old=change.old.lower(),
-                new=change.new.lower(),
-                why=change.why,
-            )
-            for change in source.transitions
-        ]
-    )
+    records.extend([_of_source(station, at, change) for change in source.transitions])
     for result, was in zip(results, before.circuits, strict=True):
         records.extend(_of_tune(station, at, result, was))
         recorded_c = result.state.recorded_c
@@ -74,6 +62,17 @@ def changes_of(
             )
         )
     return records
+
+
+def _of_source(station: str, at: datetime, change: Transition) -> ModeRecord:
+    return ModeRecord(
+        at=at,
+        station=station,
+        subject="source",
+        old=change.old.lower(),
+        new=change.new.lower(),
+        why=change.why,
+    )
 
 
 def _of_tune(

@@ -104,7 +104,7 @@ def _kept_circuit(plan: CircuitPlan, state: CircuitState) -> dict[str, Any]:
         "watch": {name: sums_of(one) for name, one in _loops(state.watch)},
         "duty": pumps.duty,
         "run_s": pumps.run_s,
-        "fallback": [value for _, value in plan.fallback] if state.is_fallback_confirmed else None,
+        "fallback": list(plan.fallback.values()) if state.is_fallback_confirmed else None,
     }
 
 
@@ -117,8 +117,7 @@ def _restored(
     alarms = AlarmTable.from_dict(plan.config.alarms, kept["alarms"])
     for state in alarms.states:
         _check(type(state), {field.name: getattr(state, field.name) for field in fields(state)})
-    return replace(
-        first,
+    return first._replace(
         circuits=tuple(
             _restored_circuit(circuit, new, circuits[circuit.name], is_recent=is_recent)
             if circuit.name in circuits
@@ -159,7 +158,7 @@ def _restored_circuit(
         trim=_restored_trim(plan, first.trim, kept.get("trim_k", 0.0), is_recent=is_recent),
         # A curve that was changed since is written anew; one that somebody changed at the panel is
         # not fought.
-        is_fallback_confirmed=kept["fallback"] == [value for _, value in plan.fallback],
+        is_fallback_confirmed=kept["fallback"] == list(plan.fallback.values()),
         pumps=first.pumps._replace(
             pumps=pumps._replace(duty=int(duty) % len(pumps.pumps), run_s=run_s)
         ),

@@ -7,6 +7,7 @@ a change of holder never makes a step.
 from collections.abc import Mapping
 from dataclasses import replace
 from math import isnan, nan
+from operator import sub
 from typing import NamedTuple
 
 from control_loops.forward import ForwardState, Primary, forward_step, gains_at
@@ -97,7 +98,8 @@ def circuit_step(
     """
     image, chain, supply = scan.image, setpoint.chain, _supply(plan, scan.image)
     seen, makeup_seen = pump_facts(image, plan.pumps), pump_facts(image, plan.makeup_pumps)
-    trips, interlock, frost, frost_state = _protect(plan, state, scan, proven=any_proven(seen))
+    proven = any_proven(seen)
+    trips, interlock, frost, frost_state = _protect(plan, state, supply, scan, proven=proven)
     pumps, speed, pump_state = circulate(plan, state, seen, trips, scan)
     makeup, makeup_speed, makeup_state = make_up(plan, state, makeup_seen, trips, scan)
     forward = _look_ahead(plan, state, chain, scan)
@@ -164,14 +166,14 @@ def _supply(plan: CircuitPlan, image: ProcessImage) -> Supply:
 
 
 def _protect(
-    plan: CircuitPlan, state: CircuitState, scan: Scan, *, proven: bool | None
+    plan: CircuitPlan, state: CircuitState, supply: Supply, scan: Scan, *, proven: bool | None
 ) -> tuple[tuple[Trip, ...], InterlockState, FrostMove, FrostState]:
     """Return the trips and what frost wants, each with its next state."""
     value, config = scan.image.value, plan.config
     trips, interlock = interlock_step(
         config.protection,
         state.interlock,
-        _facts(plan, state, scan, proven=proven),
+        _facts(plan, state, supply, scan, proven=proven),
         dt_s=scan.dt_s,
     )
     frost, frost_state = frost_step(
@@ -329,11 +331,11 @@ def _source_claim(scan: Scan, present_pct: float, most_pct: float) -> list[Claim
 
 
 def _facts(
-    plan: CircuitPlan, state: CircuitState, scan: Scan, *, proven: bool | None
+    plan: CircuitPlan, state: CircuitState, supply: Supply, scan: Scan, *, proven: bool | None
 ) -> StationFacts:
     value, flag, makeup = scan.image.value, scan.image.flag, plan.makeup
     return StationFacts(
-        t2g_c=_supply(plan, scan.image).measured_c,
+        t2g_c=supply.measured_c,
         p2h_mpa=value(plan.p2h),
         tank_m=value(plan.tank),
         stop_mpa=makeup.stop_mpa,
@@ -362,6 +364,5 @@ def _off_pct(plan: CircuitPlan, state: CircuitState, scan: Scan, position_pct: f
 
 def _fallback_differs(plan: CircuitPlan, image: ProcessImage) -> float:
     """Return 1 where the PLC holds another curve as its own, 0 where ours, NaN if not known."""
-    held_c = image.usable(plan.fallback_pick)
-    off_c = [abs(held - wanted) for held, (_, wanted) in zip(held_c, plan.fallback, strict=True)]
-    return nan if isnan(sum(off_c)) else float(max(off_c) > _SAME_C)
+    off_c = tuple(map(sub, image.usable(plan.fallback_pick), plan.fallback.values()))
+    return nan if isnan(sum(off_c)) else float(max(map(abs, off_c)) > _SAME_C)

@@ -112,11 +112,11 @@ def computed_facts(
     facts[FORECAST_LOST] = float(isnan(expected_c))
     facts[HISTORY_DEGRADED] = float(surroundings.is_journal_degraded)
     facts[ROOMS_LOST] = float(surroundings.are_rooms_lost)
-    facts[SENSORS_FROZEN] = float(any(doubt.check == "frozen" for doubt in beside.doubts.values()))
+    checks = [doubt.check for doubt in beside.doubts.values()]
+    facts[SENSORS_FROZEN] = float("frozen" in checks)
     facts[SUPPLY_OFF] = beside.relations.supply_off_k
-    facts[SUBSTITUTE_LEASE] = max(
-        map(_is_ending, beside.operator.substitutes.values()), default=0.0
-    )
+    ending = [_is_ending(substitute) for substitute in beside.operator.substitutes.values()]
+    facts[SUBSTITUTE_LEASE] = max(ending, default=0.0)
     for result in results:
         _add_circuit(facts, result, beside.operator)
     for relation, standing in zip(plan.relations, beside.relations.standings, strict=True):

@@ -112,28 +112,20 @@ def decide(
     computed = computed_facts(plan, surroundings, results, sources, sky.outdoor, beside)
     alarms, alarm_records = asked.alarms.step(Facts(image, computed), dt_s, at, plan.station)
     next_state = StationState(
-        circuits=tuple([result.state for result in results]),
-        alarms=alarms,
-        authority=authority,
-        outdoor=outdoor_state,
-        source=source_state,
-        operator=asked.operator,
-        heartbeat=_beat(state.heartbeat, dt_s),
-        plc_beat=beat,
-        relations=relations,
+        tuple([result.state for result in results]),
+        alarms,
+        authority,
+        outdoor_state,
+        source_state,
+        asked.operator,
+        _beat(state.heartbeat, dt_s),
+        beat,
+        relations,
     )
     outputs = _outputs(plan, next_state, held, results)
     changes = changes_of(plan, at, state, next_state, source, results)
-    return Decision(
-        outputs=outputs,
-        records=(*asked.records, *changes, *alarm_records, ScanRecord(image, outputs)),
-        state=next_state,
-        outdoor=sky.outdoor,
-        source=source,
-        circuits=results,
-        held=held,
-        computed=computed,
-    )
+    records = (*asked.records, *changes, *alarm_records, ScanRecord(image, outputs))
+    return Decision(outputs, records, next_state, sky.outdoor, source, results, held, computed)
 
 
 def _relate(
@@ -195,7 +187,7 @@ def _authority(
             # A boiler that we have started is switched off before the summer's silence.
             and (is_season or state.source.is_enabled)
         ),
-        blocked=next((s.blocked for s in surroundings.devices.values() if s.blocked), ""),
+        blocked=_blocked(surroundings),
         is_data_good=(
             beat.misses < _MISSES_MAX
             and not isnan(sum(openings) + sum(identities))
@@ -209,6 +201,14 @@ def _authority(
     return authority_step(
         state.authority, facts, hand_back_after_s=settings.hand_back_after_s, dt_s=dt_s
     )
+
+
+def _blocked(surroundings: Surroundings) -> str:
+    """Return why a device may not be written to; empty where none is blocked."""
+    for status in surroundings.devices.values():
+        if status.blocked:
+            return status.blocked
+    return ""
 
 
 def is_in_season(season: Season, day: date) -> bool:
@@ -330,22 +330,21 @@ def _outputs(
 ) -> Outputs:
     if not state.authority.may_write:
         return Outputs()
-    unwritten = [result.plan.valve for result in results if not result.plan.has_valve_register]
-    values = {
-        tag: claim.value
-        for tag, claim in held.items()
-        if claim.value is not None and tag not in unwritten
-    }
+    values = {tag: claim.value for tag, claim in held.items() if claim.value is not None}
     values[plan.heartbeat_write] = float(state.heartbeat.number)
+    pulses: set[Tag] = set()
+    timed: dict[Tag, float] = {}
     for result in results:
+        if not result.plan.has_valve_register:
+            values.pop(result.plan.valve, None)
         if not isnan(result.chain.setpoint_c):
             values[result.plan.setpoint] = round(result.chain.setpoint_c, 1)
         # A curve that somebody changes at the panel later is alarmed, and not fought.
         if not result.state.is_fallback_confirmed:
             values.update(result.plan.fallback)
-    pulses = frozenset([tag for result in results for tag in result.pulses])
-    timed = {tag: seconds for result in results for tag, seconds in result.timed.items()}
-    return Outputs(values, pulses, _urgent(plan, state, held, values), timed)
+        pulses.update(result.pulses)
+        timed.update(result.timed)
+    return Outputs(values, frozenset(pulses), _urgent(plan, state, held, values), timed)
 
 
 def _urgent(

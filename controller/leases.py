@@ -5,9 +5,10 @@ Rule: every value a person sets has an end; when the lease ends the loop goes on
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
 
 from alarms.table import AlarmTable
 from controller.contacts import opening_pct
@@ -33,8 +34,7 @@ SUBSTITUTE_LEASE_S = 4 * 3600.0
 _ENDED = "the lease ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What the commands of one scan come to; `acknowledged` are the names of alarms.
 
     `tune` is what was asked of autotunes, by loop.
@@ -46,7 +46,7 @@ class Asked:
     acknowledged: frozenset[str] = frozenset()
     is_start_asked: bool = False
     is_stop_asked: bool = False
-    tune: Mapping[str, commands.StartTune | commands.StopTune] = field(default_factory=dict)
+    tune: Mapping[str, commands.StartTune | commands.StopTune] = MappingProxyType({})
 
 
 def take(
@@ -72,7 +72,7 @@ def take(
         asked = _expire(plan, asked, image.taken_at.utc, dt_s=dt_s)
     for command in given:
         if isinstance(command, commands.StartTune | commands.StopTune):
-            asked = replace(asked, tune={**asked.tune, command.loop: command})
+            asked = asked._replace(tune={**asked.tune, command.loop: command})
         elif isinstance(command, commands.SetSubstitute | commands.EndSubstitute):
             asked = _substitute(plan, command, asked, image.taken_at.utc)
         elif isinstance(command, commands.SetSetpoint | commands.EndSetpoint):
@@ -104,7 +104,7 @@ def _take_one(
             return _acknowledge(plan, command, asked, at)
         case commands.StartSource() | commands.StopSource():
             is_start = isinstance(command, commands.StartSource)
-            return replace(asked, is_start_asked=is_start, is_stop_asked=not is_start)
+            return asked._replace(is_start_asked=is_start, is_stop_asked=not is_start)
         case _:
             raise TypeError(f"no station takes {type(command).__name__}")
 
@@ -122,7 +122,7 @@ def _shift(command: commands.SetOffset, asked: Asked) -> Asked:
             why=command.why,
             left_s=command.lease_s or OFFSET_LEASE_S,
         )
-    return replace(asked, operator=replace(asked.operator, offsets=offsets))
+    return asked._replace(operator=replace(asked.operator, offsets=offsets))
 
 
 def _setpoint(
@@ -141,12 +141,12 @@ def _setpoint(
             why=command.why,
             left_s=command.lease_s or SETPOINT_LEASE_S,
         )
-    asked = replace(asked, operator=replace(asked.operator, setpoints=held))
+    asked = asked._replace(operator=replace(asked.operator, setpoints=held))
     if is_set == was_set:
         return asked
     old, new = ("curve", "operator") if is_set else ("operator", "curve")
     record = _mode(plan, at, f"{circuit} setpoint", old, new, f"{command.who}: {command.why}")
-    return replace(asked, records=(*asked.records, record))
+    return asked._replace(records=(*asked.records, record))
 
 
 def _substitute(
@@ -161,12 +161,12 @@ def _substitute(
     if isinstance(command, commands.SetSubstitute):
         left_s = command.lease_s or SUBSTITUTE_LEASE_S
         held[tag] = Substitute(value=command.value, who=command.who, why=command.why, left_s=left_s)
-    asked = replace(asked, operator=replace(asked.operator, substitutes=held))
+    asked = asked._replace(operator=replace(asked.operator, substitutes=held))
     if is_set == was_set:
         return asked
     old, new = ("measured", "substitute") if is_set else ("substitute", "measured")
     record = _mode(plan, at, tag, old, new, f"{command.who}: {command.why}")
-    return replace(asked, records=(*asked.records, record))
+    return asked._replace(records=(*asked.records, record))
 
 
 def substituted(image: ProcessImage, substitutes: Mapping[str, Substitute]) -> ProcessImage:
@@ -201,8 +201,7 @@ def _acknowledge(
     table, records = asked.alarms.acknowledge(
         command.alarm, who=command.who, why=command.why, at=at, station=plan.station
     )
-    return replace(
-        asked,
+    return asked._replace(
         alarms=table,
         records=(*asked.records, *records),
         acknowledged=asked.acknowledged | {command.alarm},
@@ -247,16 +246,16 @@ def _manual(
             why=command.why,
             outcome=f"refused: where {plan.outputs[loop]} stands is not known",
         )
-        return replace(asked, records=(*asked.records, refusal))
+        return asked._replace(records=(*asked.records, refusal))
     before = asked.operator.manual.get(loop)
     manual = dict(asked.operator.manual)
     left_s = command.lease_s or MANUAL_LEASE_S
     manual[loop] = Manual(value=value, who=command.who, why=command.why, left_s=left_s)
     operator = replace(asked.operator, manual=manual)
     if before is not None:
-        return replace(asked, operator=operator)
+        return asked._replace(operator=operator)
     record = _mode(plan, at, loop, "auto", "man", f"{command.who}: {command.why}")
-    return replace(asked, operator=operator, records=(*asked.records, record))
+    return asked._replace(operator=operator, records=(*asked.records, record))
 
 
 def _automatic(plan: StationPlan, asked: Asked, at: datetime, loop: str, why: str) -> Asked:
@@ -265,7 +264,7 @@ def _automatic(plan: StationPlan, asked: Asked, at: datetime, loop: str, why: st
     manual = {name: held for name, held in asked.operator.manual.items() if name != loop}
     record = _mode(plan, at, loop, "man", "auto", why)
     operator = replace(asked.operator, manual=manual)
-    return replace(asked, operator=operator, records=(*asked.records, record))
+    return asked._replace(operator=operator, records=(*asked.records, record))
 
 
 def _expire(plan: StationPlan, asked: Asked, at: datetime, *, dt_s: float) -> Asked:
@@ -285,7 +284,7 @@ def _expire(plan: StationPlan, asked: Asked, at: datetime, *, dt_s: float) -> As
     operator = OperatorValues(
         manual=manual, offsets=offsets, setpoints=setpoints, substitutes=substitutes
     )
-    return replace(asked, operator=operator, records=(*asked.records, *records))
+    return asked._replace(operator=operator, records=(*asked.records, *records))
 
 
 Leased = TypeVar("Leased", Manual, Offset, GivenSetpoint, Substitute)

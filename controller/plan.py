@@ -118,7 +118,7 @@ class CircuitPlan:
     pump_speed: Tag
     makeup_speed: Tag
     setpoint: Tag
-    fallback: tuple[tuple[Tag, float], ...]
+    fallback: Mapping[Tag, float]
     fallback_pick: Pick
     pumps: tuple[PumpTags, ...]
     makeup_pumps: tuple[PumpTags, ...]
@@ -270,7 +270,7 @@ def _plan_circuit(station: Station, name: str, prefix: str) -> CircuitPlan:
         makeup_speed=makeup_speed,
         setpoint=tag("T2g_SP"),
         fallback=fallback,
-        fallback_pick=Pick(held for held, _ in fallback),
+        fallback_pick=Pick(fallback),
         pumps=pump_tags,
         makeup_pumps=makeup_tags,
         pump_alarms=_pump_alarms(station, (*pump_tags, *makeup_tags), facts),
@@ -320,13 +320,13 @@ def _pump_alarms(
     )
 
 
-def _fallback(config: Circuit, prefix: str) -> tuple[tuple[Tag, float], ...]:
+def _fallback(config: Circuit, prefix: str) -> dict[Tag, float]:
     points = as_points(config.curve)
-    return tuple(
-        (Tag(f"{prefix}FB_{axis}{i + 1}"), round(point[place], 2))
+    return {
+        Tag(f"{prefix}FB_{axis}{i + 1}"): round(point[place], 2)
         for place, axis in enumerate("xy")
         for i, point in enumerate(points)
-    )
+    }
 
 
 def _trim_gain(station: Station, config: Circuit) -> float:

@@ -96,14 +96,14 @@ def _step(relation: Relation, was: Standing, is_kept: bool | None, dt_s: float) 
 
 def _is_kept(plan: RelationPlan, image: ProcessImage) -> bool | None:
     """Return whether a relation is kept; True where it says nothing, None where nobody knows."""
+    relation = plan.relation
     if not _is_running(plan.pumps, image):
         return True
-    only_while = plan.relation.only_while
-    if only_while is not None:
-        is_asked = _holds(only_while, image)
+    if relation.only_while is not None:
+        is_asked = _holds(relation.only_while, image)
         if not is_asked:
             return None if is_asked is None else True
-    return _holds(plan.relation.holds, image)
+    return _holds(relation.holds, image)
 
 
 def _is_running(pumps: tuple[Tag, ...], image: ProcessImage) -> bool:
@@ -114,8 +114,10 @@ def _is_running(pumps: tuple[Tag, ...], image: ProcessImage) -> bool:
 
 
 def _holds(holds: Holds, image: ProcessImage) -> bool | None:
-    other = 0.0 if holds.other is None else image.value(holds.other)
-    above = image.value(holds.tag) - other - holds.by
+    above = image.value(holds.tag)
+    if holds.other is not None:
+        above -= image.value(holds.other)
+    above -= holds.by
     if isnan(above):
         return None
     return above >= 0.0 if holds.is_above else above <= 0.0

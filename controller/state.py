@@ -213,8 +213,7 @@ class Beat(NamedTuple):
 _NO_BEAT = Beat(NAN, 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StationState:
+class StationState(NamedTuple):
     """Everything that a station remembers.
 
     `wear` is what the written registers have been through; the links count, and it stands here for
@@ -223,19 +222,19 @@ class StationState:
 
     circuits: tuple[CircuitState, ...]
     alarms: AlarmTable
-    authority: AuthorityState = field(default_factory=AuthorityState)
+    authority: AuthorityState = AuthorityState()
     outdoor: OutdoorState | None = None
-    source: SourceState = field(default_factory=SourceState)
-    operator: OperatorValues = field(default_factory=OperatorValues)
+    source: SourceState = SourceState()
+    operator: OperatorValues = OperatorValues()
     heartbeat: Heart = _STILL
     plc_beat: Beat = _NO_BEAT
     relations: Related = NOTHING_RELATED
-    wear: Mapping[Tag, Wear] = field(default_factory=lambda: NO_WEAR)
+    wear: Mapping[Tag, Wear] = NO_WEAR
 
     def after_fault(self) -> "StationState":
         """Return the state to go on from after a bug: control must be won anew, loops track."""
         authority = AuthorityState(told=self.authority.told, why="restarted after a fault")
-        return replace(self, authority=authority)
+        return self._replace(authority=authority)
 
 
 def first_state(plan: StationPlan) -> StationState:

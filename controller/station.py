@@ -7,7 +7,7 @@ the scan's period.
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -109,7 +109,7 @@ class StationShell:
     def to_keep(self) -> StationState:
         """The state for a checkpoint: with what the links have counted."""
         worn = {t: one for link in self.links.values() for t, one in link.status.wear.items()}
-        return replace(self.state, wear=worn)
+        return self.state._replace(wear=worn)
 
     def submit(self, command: Command) -> None:
         """Hand a checked command to the next scan.

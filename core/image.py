@@ -36,21 +36,23 @@ class Pick:
         # Stations with one point list share their table; there are as many tables as point lists.
         self._getters: dict[TagTable, _Getter] = {}
 
-    def of(self, table: TagTable, values: tuple[float, ...]) -> tuple[float, ...]:
-        """Return the values of the tags; NaN for one that the table lacks."""
+    def of(self, table: TagTable, trusted: tuple[float, ...]) -> tuple[float, ...]:
+        """Return the values of the tags; NaN for one that the table lacks.
+
+        Args:
+            table: Gives the columns their meaning.
+            trusted: The values with NaN behind the last, as an image has them.
+        """
         get = self._getters.get(table)
         if get is None:
-            get = _getter([table.index.get(tag, len(table)) for tag in self.places], len(table))
-            self._getters[table] = get
-        return get(values)
+            get = self._getters[table] = _getter([table.places[tag] for tag in self.places])
+        return get(trusted)
 
 
-def _getter(columns: Sequence[int], width: int) -> _Getter:
-    """Return what picks columns out of `width` values; one behind the last is NaN."""
+def _getter(columns: Sequence[int]) -> _Getter:
     if len(columns) <= 1:
-        return lambda values: tuple([(*values, _NAN)[i] for i in columns])
-    pick = itemgetter(*columns)
-    return pick if max(columns) < width else lambda values: pick((*values, _NAN))
+        return lambda values: tuple([values[i] for i in columns])
+    return itemgetter(*columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class ProcessImage:
 
     Columnar: `values[i]`, `qualities[i]` (a byte, a `Quality`) and `ages_s[i]` belong to
     `table.tags[i]`. `image["T2g"]` makes a `Sample`, a view for whoever wants one value. `doubts`
-    says by column why a check does not trust a value; it is empty while all is well.
+    says by column why a check does not trust a value; it is empty while all is well. `trusted` are
+    the values on which a decision may rest, NaN for all others, and NaN behind the last.
     """
 
     station: str
@@ -69,6 +72,17 @@ class ProcessImage:
     qualities: bytes
     ages_s: tuple[float, ...]
     doubts: Mapping[int, Doubt] = field(default_factory=lambda: NO_DOUBTS)
+    trusted: tuple[float, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what is asked for some dozens of times in a scan."""
+        values, qualities = self.values, self.qualities
+        if qualities.count(_GOOD) == len(qualities):
+            trusted = (*values, _NAN)
+        else:
+            pairs = zip(values, qualities, strict=True)
+            trusted = (*[value if quality == _GOOD else _NAN for value, quality in pairs], _NAN)
+        object.__setattr__(self, "trusted", trusted)
 
     def __getitem__(self, tag: Tag) -> Sample:
         """Return the sample of `tag`; a tag that the station lacks is a BAD sample, not an error.
@@ -85,19 +99,11 @@ class ProcessImage:
 
         A SUBSTITUTED value is none: only a chain that declares it takes it, from its `Sample`.
         """
-        i = self.table.index.get(tag)
-        if i is None or self.qualities[i] != _GOOD:
-            return _NAN
-        return self.values[i]
+        return self.trusted[self.table.places[tag]]
 
     def usable(self, pick: Pick) -> tuple[float, ...]:
         """Return what `value` returns for each tag of `pick`."""
-        values, qualities = self.values, self.qualities
-        if qualities.count(_GOOD) != len(qualities):
-            values = tuple(
-                [v if q == _GOOD else _NAN for v, q in zip(values, qualities, strict=True)]
-            )
-        return pick.of(self.table, values)
+        return pick.of(self.table, self.trusted)
 
     def reason(self, tag: Tag) -> str:
         """Return in a few words why the value of `tag` is not GOOD; empty where it is."""
@@ -117,10 +123,8 @@ class ProcessImage:
 
     def flag(self, tag: Tag) -> bool | None:
         """Return the usable bit of `tag`, or None where it cannot be trusted or does not exist."""
-        i = self.table.index.get(tag)
-        if i is None or self.qualities[i] != _GOOD:
-            return None
-        return self.values[i] != 0.0
+        value = self.trusted[self.table.places[tag]]
+        return None if value != value else value != 0.0  # noqa: PLR0124 - the cheapest test for NaN
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Rule: tags are the field's own names (T2g, CV1_SV, ...), unique within a station
 station with several circuits prefixes its tags (low.T2g).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from functools import lru_cache
@@ -128,14 +128,24 @@ class Point:
         return next((name for number, name in self.states if number == value), "")
 
 
+class _Places(dict[Tag, int]):
+    """The columns of a table's tags; every other tag is found behind the last of them."""
+
+    def __missing__(self, tag: Tag) -> int:
+        return len(self)
+
+
 class TagTable:
     """The fixed order of tags that gives the columns of an image their meaning.
+
+    `index` knows the columns of its tags; `places` answers for any tag, with the column behind the
+    last for one that the table lacks.
 
     Raises:
         ValueError: A tag stands twice.
     """
 
-    __slots__ = ("index", "tags")
+    __slots__ = ("index", "places", "tags")
 
     def __init__(self, tags: Iterable[Tag]) -> None:
         self.tags: tuple[Tag, ...] = tuple(tags)
@@ -143,6 +153,7 @@ class TagTable:
         if len(self.index) != len(self.tags):
             twice = sorted({tag for tag in self.tags if self.tags.count(tag) > 1})
             raise ValueError(f"tags stand twice in one table: {', '.join(twice)}")
+        self.places: Mapping[Tag, int] = _Places(self.index)
 
     @classmethod
     @lru_cache(maxsize=_TABLES_MAX)

@@ -235,7 +235,7 @@ class TestHeartbeat:
         assert beats[-1] - beats[0] in {9.0, 10.0}
 
     def test_it_fits_a_register(self, ours):
-        ours.state = replace(ours.state, heartbeat=Heart(65535, 5.0))
+        ours.state = ours.state._replace(heartbeat=Heart(65535, 5.0))
         assert ours.scan().outputs.values["HB_SCADA"] == 0.0
 
     @pytest.mark.parametrize(("is_up", "stuck"), [(True, 1.0), (False, math.nan)])
@@ -270,7 +270,7 @@ class TestTheCurveOfThePlc:
         assert "FB_y1" not in decision.outputs.values
 
     def test_a_plc_that_holds_it_already_is_not_written_to(self, bench):
-        bench.values.update(dict(bench.plan.circuits[0].fallback))
+        bench.values.update(bench.plan.circuits[0].fallback)
         bench.take_over()
         assert not any(tag.startswith("FB_") for d in bench.decisions for tag in d.outputs.values)
 

@@ -91,7 +91,7 @@ def recorded(scene: Scene) -> Scene:
     """Return the scene with a record of its scan that tells what it now is."""
     scan = ScanRecord(scene.image, scene.decision.outputs)
     records = (*scene.decision.records[:-1], scan)
-    return replace(scene, decision=replace(scene.decision, records=records))
+    return replace(scene, decision=scene.decision._replace(records=records))
 
 
 def with_flag(scene: Scene, tag: str, *, is_on: bool) -> Scene:
@@ -102,7 +102,7 @@ def with_output(scene: Scene, **values: float | None) -> Scene:
     before = scene.decision.outputs
     merged = {**before.values, **values}
     outputs = replace(before, values={t: v for t, v in merged.items() if v is not None})
-    return recorded(replace(scene, decision=replace(scene.decision, outputs=outputs)))
+    return recorded(replace(scene, decision=scene.decision._replace(outputs=outputs)))
 
 
 def with_contacts(scene: Scene, **timed: float) -> Scene:
@@ -112,31 +112,31 @@ def with_contacts(scene: Scene, **timed: float) -> Scene:
     outputs = replace(
         scene.decision.outputs, timed={Tag(tag): seconds for tag, seconds in timed.items()}
     )
-    decision = replace(scene.decision, outputs=outputs)
+    decision = scene.decision._replace(outputs=outputs)
     return recorded(replace(scene, plan=replace(scene.plan, circuits=circuits), decision=decision))
 
 
 def with_claim(scene: Scene, tag: str, claim: Claim) -> Scene:
     held = {**scene.decision.held, Tag(tag): claim}
-    return replace(scene, decision=replace(scene.decision, held=held))
+    return replace(scene, decision=scene.decision._replace(held=held))
 
 
 def with_authority(scene: Scene, holds: Authority, held_s: float = 0.0) -> Scene:
     state = scene.decision.state
-    authority = replace(state.authority, holds=holds, held_s=held_s)
+    authority = state.authority._replace(holds=holds, held_s=held_s)
     return replace(
-        scene, decision=replace(scene.decision, state=replace(state, authority=authority))
+        scene, decision=scene.decision._replace(state=state._replace(authority=authority))
     )
 
 
 def with_source(scene: Scene, **fields: object) -> Scene:
     source = scene.decision.source._replace(**fields)
-    return replace(scene, decision=replace(scene.decision, source=source))
+    return replace(scene, decision=scene.decision._replace(source=source))
 
 
 def with_records(scene: Scene, *records: object) -> Scene:
     kept = (*records, scene.decision.records[-1])
-    return replace(scene, decision=replace(scene.decision, records=kept))
+    return replace(scene, decision=scene.decision._replace(records=kept))
 
 
 def in_plc(scene: Scene, **registers: float) -> Scene:
@@ -193,7 +193,7 @@ def frosty(scene: Scene) -> Scene:
 
 def another_scan(scene: Scene) -> Scene:
     records = (ScanRecord(scene.image, Outputs()),)
-    return replace(scene, decision=replace(scene.decision, records=records))
+    return replace(scene, decision=scene.decision._replace(records=records))
 
 
 def lost(scene: Scene, base_lost_s: float) -> Scene:
@@ -225,7 +225,7 @@ BREAKS: dict[str, tuple[Callable[[Scene], Scene], ...]] = {
         lambda s: with_output(s, T1g=90.0),
         lambda s: with_output(s, XP1_start=1.0),
         lambda s: replace(
-            s, decision=replace(s.decision, outputs=Outputs({}, frozenset({Tag("CV1_SV")})))
+            s, decision=s.decision._replace(outputs=Outputs({}, frozenset({Tag("CV1_SV")})))
         ),
     ),
     "valve keeps its rate": (hurried,),
@@ -241,7 +241,7 @@ BREAKS: dict[str, tuple[Callable[[Scene], Scene], ...]] = {
         lambda s: with_output(s, HB_SCADA=7.0),
         lambda s: replace(
             s,
-            decision=replace(s.decision, state=replace(s.decision.state, heartbeat=Heart(7, 0.0))),
+            decision=s.decision._replace(state=s.decision.state._replace(heartbeat=Heart(7, 0.0))),
         ),
     ),
     "contacts close one at a time": (
@@ -255,8 +255,8 @@ BREAKS: dict[str, tuple[Callable[[Scene], Scene], ...]] = {
         lambda s: with_claim(s, "CV1_SV", Claim(Holder.LOOP, s.written(Tag("CV1_SV")), "")),
         lambda s: replace(
             s,
-            decision=replace(
-                s.decision, held={t: c for t, c in s.decision.held.items() if t != "CV1_SV"}
+            decision=s.decision._replace(
+                held={t: c for t, c in s.decision.held.items() if t != "CV1_SV"}
             ),
         ),
     ),
@@ -271,7 +271,7 @@ BREAKS: dict[str, tuple[Callable[[Scene], Scene], ...]] = {
     ),
     "records are facts": (
         another_scan,
-        lambda s: replace(s, decision=replace(s.decision, records=(mode(s, "heatd", "lost"),))),
+        lambda s: replace(s, decision=s.decision._replace(records=(mode(s, "heatd", "lost"),))),
         lambda s: with_records(s, alarm(s, AlarmEvent.RAISED)),
         lambda s: with_records(s, alarm(s, AlarmEvent.CLEARED)),
         lambda s: with_records(s, setpoint(s, 20.0, 30.0)),
