@@ -126,7 +126,7 @@ class Circuit:
         self.holding.step(
             dt_s,
             warming_k_per_s=(water_c - self._water_c) / dt_s,
-            makeup_hz=max(pump.hz for pump in self.makeup.values()),
+            makeup_hz=max([pump.hz for pump in self.makeup.values()]),
             supply_mpa=self.supply_mpa,
         )
         self._water_c = water_c

@@ -69,7 +69,9 @@ def heat_per_kelvin(
     parameters: ExchangerParameters, c1_kw_per_k: float, c2_kw_per_k: float
 ) -> float:
     """Return the heat per kelvin between the two inlets, kW/K: effectiveness times Cmin."""
-    smaller, larger = sorted((c1_kw_per_k, c2_kw_per_k))
+    smaller, larger = c1_kw_per_k, c2_kw_per_k
+    if smaller > larger:
+        smaller, larger = larger, smaller
     ua = conductance_kw_per_k(parameters, c1_kw_per_k, c2_kw_per_k)
     return effectiveness(ua / smaller, smaller / larger) * smaller
 

@@ -149,8 +149,9 @@ class Pipe:
 
     def push(self, volume_m3: float, inlet_c: float) -> float:
         """Push `volume_m3` of water of `inlet_c` in; return the mean temperature that comes out."""
-        left = volume_m3 / self._cell_m3
-        cells, index, passed = self._cells, self._next, self._passed
+        pushed = left = volume_m3 / self._cell_m3
+        cells, index = self._cells, self._next
+        passed, entered = self._passed, self._entered
         if left <= 0.0:
             return self._mixed_c if self._mixed_m3 else self._ground_c + self._decay * cells[index]
         inlet = (inlet_c - self._ground_c) / self._decay
@@ -158,15 +159,14 @@ class Pipe:
         while left > 1e-9:  # noqa: PLR2004 - less of a plug than this is rounding
             part = min(1.0 - passed, left)
             out += part * cells[index]
-            self._entered += part * inlet
+            entered += part * inlet
             passed += part
             left -= part
             if passed > 1.0 - 1e-9:
-                cells[index] = self._entered / passed
+                cells[index] = entered / passed
                 index = index + 1 if index + 1 < len(cells) else 0
-                passed = self._entered = 0.0
-        self._next, self._passed = index, passed
-        pushed = volume_m3 / self._cell_m3
+                passed = entered = 0.0
+        self._next, self._passed, self._entered = index, passed, entered
         out /= pushed
         self._total += pushed * (inlet - out)
         return self._mix(volume_m3, self._ground_c + self._decay * out)
@@ -218,13 +218,14 @@ class WarmedWater:
 class Emitters(WarmedWater):
     """All radiators of the circuit."""
 
-    __slots__ = ("_coefficient_kw",)
+    __slots__ = ("_coefficients_kw",)
 
     def __init__(
         self, parameters: EmitterParameters, *, water_m3: float, shares: Sequence[float]
     ) -> None:
         super().__init__(parameters, water_m3=water_m3, shares=shares)
-        self._coefficient_kw = segment_coefficient_kw(parameters)
+        coefficient_kw = segment_coefficient_kw(parameters)
+        self._coefficients_kw = tuple(share * coefficient_kw for share in self._shares)
 
     def step(
         self, dt_s: float, *, inlet_c: float, flow_kw_per_k: float, air_c: Sequence[float]
@@ -234,17 +235,17 @@ class Emitters(WarmedWater):
         `heat_kw` then holds what each group of rooms got.
         """
         p = self._parameters
-        coefficient, exponent = self._coefficient_kw, p.exponent
+        coefficients, exponent = self._coefficients_kw, p.exponent
         carried = flow_kw_per_k * dt_s / self._segment_kj_per_k
         given = (1.0 + p.loss_share) * dt_s / self._segment_kj_per_k
         heat = [0.0] * len(air_c)
         upstream_c = inlet_c
         for k, water_c in enumerate(self.water_c):
             whole = 0.0
-            for i, share in enumerate(self._shares):
+            for i, coefficient in enumerate(coefficients):
                 excess = water_c - air_c[i]
                 if excess > 0.0:
-                    part = share * coefficient * excess**exponent
+                    part = coefficient * excess**exponent
                     heat[i] += part
                     whole += part
             upstream_c = (water_c + carried * upstream_c - given * whole) / (1.0 + carried)
@@ -276,8 +277,8 @@ class Emitters(WarmedWater):
 
     def _emit(self, water_c: float, air_c: Sequence[float]) -> list[float]:
         return [
-            share * self._coefficient_kw * max(water_c - air, 0.0) ** self._parameters.exponent
-            for share, air in zip(self._shares, air_c, strict=True)
+            coefficient * max(water_c - air, 0.0) ** self._parameters.exponent
+            for coefficient, air in zip(self._coefficients_kw, air_c, strict=True)
         ]
 
 
