@@ -47,11 +47,11 @@ def vote(network: NetworkSource, state: SourceState, facts: SourceFacts) -> Vote
     dp_kpa = 1000.0 * (facts.p1g_mpa - facts.p1h_mpa)
     cause = _cause(network, facts, is_cold=is_cold)
     return Votes(
-        is_failed=True if cause else (False if is_cold is False else None),
-        cause=cause,
-        is_cold=is_cold,
-        is_under_pressure=None if isnan(dp_kpa) else dp_kpa > network.dp_min_kpa,
-        is_hot=margin_k > GOOD_MARGIN_K if is_known else None,
+        True if cause else (False if is_cold is False else None),
+        cause,
+        is_cold,
+        None if isnan(dp_kpa) else dp_kpa > network.dp_min_kpa,
+        margin_k > GOOD_MARGIN_K if is_known else None,
     )
 
 

@@ -37,7 +37,11 @@ HOLD = Claim(Holder.HOLD, None, "nobody claims this output")
 
 def arbitrate(claims: Iterable[Claim]) -> Claim:
     """Return the claim that wins: the strongest holder's, the first of equals."""
-    return min(claims, key=lambda claim: claim.holder, default=HOLD)
+    winner = HOLD
+    for claim in claims:
+        if winner is HOLD or claim.holder < winner.holder:
+            winner = claim
+    return winner
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ def computed_facts(
     facts[SENSORS_FROZEN] = float("frozen" in checks)
     facts[SUPPLY_OFF] = beside.relations.supply_off_k
     ending = [_is_ending(substitute) for substitute in beside.operator.substitutes.values()]
-    facts[SUBSTITUTE_LEASE] = max(ending, default=0.0)
+    facts[SUBSTITUTE_LEASE] = float(1.0 in ending)
     for result in results:
         _add_circuit(facts, result, beside.operator)
     for relation, standing in zip(plan.relations, beside.relations.standings, strict=True):

@@ -179,24 +179,26 @@ def _authority(
         opening_pct(circuit, before, image)
         for circuit, before in zip(plan.circuits, state.circuits, strict=True)
     ]
+    may_write = (
+        settings.write != "none"
+        and not surroundings.is_read_only
+        and (surroundings.is_simulation or not any(map(_is_simulator, identities)))
+        # A boiler that we have started is switched off before the summer's silence.
+        and (is_season or state.source.is_enabled)
+    )
+    is_data_good = (
+        beat.misses < _MISSES_MAX
+        and not isnan(sum(openings) + sum(identities))
+        # Nobody takes over a pump whose speed he does not know; one that he holds, he keeps.
+        and (state.authority.is_ours or all(are_speeds_known(c, image) for c in plan.circuits))
+    )
     facts = AuthorityFacts(
-        may_write=(
-            settings.write != "none"
-            and not surroundings.is_read_only
-            and (surroundings.is_simulation or not any(map(_is_simulator, identities)))
-            # A boiler that we have started is switched off before the summer's silence.
-            and (is_season or state.source.is_enabled)
-        ),
-        blocked=_blocked(surroundings),
-        is_data_good=(
-            beat.misses < _MISSES_MAX
-            and not isnan(sum(openings) + sum(identities))
-            # Nobody takes over a pump whose speed he does not know; one that he holds, he keeps.
-            and (state.authority.is_ours or all(are_speeds_known(c, image) for c in plan.circuits))
-        ),
-        is_remote=image.flag(_LOC_REM),
-        is_emergency_stop=image.flag(_ESTOP),
-        is_plc_on_own_curve=image.flag(_FALLBACK),
+        may_write,
+        is_data_good,
+        image.flag(_LOC_REM),
+        image.flag(_ESTOP),
+        image.flag(_FALLBACK),
+        _blocked(surroundings),
     )
     return authority_step(
         state.authority, facts, hand_back_after_s=settings.hand_back_after_s, dt_s=dt_s
@@ -269,18 +271,18 @@ def _scan(
 ) -> Scan:
     may_move = plan.moves_outputs or not authority.may_write
     return Scan(
-        image=image,
-        is_ours=plan.moves_outputs and authority.is_ours,
-        is_taking_over=plan.moves_outputs and authority.holds is Authority.TAKING_OVER,
-        is_linked=authority.holds is not Authority.LOST,
-        why_not=authority.why if may_move else _PLC_MOVES,
-        source=source,
-        operator=asked.operator,
-        acknowledged=asked.acknowledged,
-        tune=asked.tune,
-        alarms=asked.alarms,
-        outdoor_c=outdoor.value_c,
-        dt_s=dt_s,
+        image,
+        plan.moves_outputs and authority.is_ours,
+        plan.moves_outputs and authority.holds is Authority.TAKING_OVER,
+        authority.holds is not Authority.LOST,
+        authority.why if may_move else _PLC_MOVES,
+        source,
+        asked.operator,
+        asked.acknowledged,
+        asked.tune,
+        asked.alarms,
+        outdoor.value_c,
+        dt_s,
     )
 
 

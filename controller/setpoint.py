@@ -249,22 +249,21 @@ def setpoint_facts(
     if given is not None and not frozen:
         frozen = "operator"
     schedule, outdoor = _schedule(plan, state, image, sky), sky.outdoor
+    # What the schedule takes from the rooms, their correction must not give back.
+    frozen = frozen or ("schedule" if schedule.shift_k else "")
+    valve_pct, gains, is_limited = (
+        opening_pct(plan, state, image),
+        plan.gains,
+        bool(state.override.ruling),
+    )
     return SetpointFacts(
-        schedule=schedule,
-        offset_k=offset_k,
-        limits=limit_facts(plan, image, outdoor.damped_c),
-        rooms=TrimFacts(
-            rooms_of(plan, image),
-            valve_pct=opening_pct(plan, state, image),
-            lowest_pct=plan.gains.low,
-            highest_pct=plan.gains.high,
-            # What the schedule takes from the rooms, their correction must not give back.
-            frozen=frozen or ("schedule" if schedule.shift_k else ""),
-            is_limited=bool(state.override.ruling),
-        ),
-        weather=None if plan.weather is None else sky.facts(plan.weather, image, plan.in_sun),
-        given=given,
-        measured_c=value(plan.t2g),
+        schedule,
+        offset_k,
+        limit_facts(plan, image, outdoor.damped_c),
+        TrimFacts(rooms_of(plan, image), valve_pct, gains.low, gains.high, frozen, is_limited),
+        None if plan.weather is None else sky.facts(plan.weather, image, plan.in_sun),
+        given,
+        value(plan.t2g),
     )
 
 

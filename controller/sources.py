@@ -42,34 +42,38 @@ def source_facts(
     value, flag = image.value, image.flag
     missing, lost = _permissives(plan, image, state, is_start_asked=is_start_asked)
     return SourceFacts(
-        t1g_c=value(T1G),
-        t2g_c=value(circuit.t2g),
-        t2h_c=_highest([value(c.t2h) for c in plan.circuits]),
-        t2g_setpoint_c=setpoint_c,
-        p1g_mpa=value(P1G),
-        p1h_mpa=value(P1H),
-        f1_m3h=value(F1),
-        valve_pct=valve_pct,
-        is_tripped=flag(SRC_TRIP),
-        b_power_kw=value(B_POWER),
-        b_flow_m3h=value(B_FLOW),
-        b_tsup_c=value(B_TSUP),
-        b_tret_c=value(B_TRET),
-        is_b_flow_ok=flag(B_FLOW_OK),
-        is_b_locked=flag(B_LOCK),
-        is_b_faulted=flag(B_FAULT),
-        is_b_firing=flag(B_FIRING),
-        missing=missing,
-        lost=lost,
-        is_start_asked=is_start_asked,
-        is_stop_asked=is_stop_asked,
-        is_heat_wanted=is_heat_wanted,
+        value(T1G),
+        value(circuit.t2g),
+        _highest([value(c.t2h) for c in plan.circuits]),
+        setpoint_c,
+        value(P1G),
+        value(P1H),
+        value(F1),
+        valve_pct,
+        flag(SRC_TRIP),
+        value(B_POWER),
+        value(B_FLOW),
+        value(B_TSUP),
+        value(B_TRET),
+        flag(B_FLOW_OK),
+        flag(B_LOCK),
+        flag(B_FAULT),
+        flag(B_FIRING),
+        missing,
+        lost,
+        is_start_asked,
+        is_stop_asked,
+        is_heat_wanted,
     )
 
 
 def _highest(values: list[float]) -> float:
     """Return the highest of the usable values, NaN if there is none."""
-    return max([value for value in values if not isnan(value)], default=nan)
+    highest = nan
+    for value in values:
+        if value > highest or isnan(highest):
+            highest = value
+    return highest
 
 
 def _permissives(
