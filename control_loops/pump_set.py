@@ -153,8 +153,11 @@ def _settled(
     dt_s: float,
 ) -> tuple[SetMove, SetState] | None:
     """Return the result of a scan in which nothing can change, or None; nearly all scans are so."""
-    for pump, seen in zip(state.pumps, facts, strict=True):
-        if pump.order or pump.is_failed or seen.is_faulted or pump.clear_s < RELEASE_S:
+    for pump in state.pumps:
+        if pump.order or pump.is_failed or pump.clear_s < RELEASE_S:
+            return None
+    for seen in facts:
+        if seen.is_faulted:
             return None
     duty, run_s = state.duty, state.run_s
     if is_wanted:
@@ -163,11 +166,8 @@ def _settled(
             return None
         move = SetMove((), (), names[duty], True, False, (), "")  # noqa: FBT003 - a record's fields
         return move, SetState(state.pumps, duty, -1, run_s, True)  # noqa: FBT003 - a record's fields
-    if is_wanted is None:
+    if is_wanted is None or [proof(seen) for seen in facts].count(False) < len(facts):
         return None
-    for seen in facts:
-        if proof(seen) is not False:
-            return None
     move = SetMove((), (), names[duty], False, False, (), "")  # noqa: FBT003 - a record's fields
     return move, SetState(state.pumps, duty, -1, run_s, False)  # noqa: FBT003 - a record's fields
 

@@ -103,9 +103,8 @@ def circuit_step(
     pumps, speed, pump_state = circulate(plan, state, seen, trips, scan)
     makeup, makeup_speed, makeup_state = make_up(plan, state, makeup_seen, trips, scan)
     forward = _look_ahead(plan, state, chain, scan)
-    trip = ruling(trips, "valve")
     position_pct = opening_pct(plan, state, image)
-    moved = _valve(plan, state, chain, supply, scan, forward, trip, frost)
+    moved = _valve(plan, state, chain, supply, scan, forward, ruling(trips, "valve"), frost)
     valve, terms = moved.claim, moved.terms
     timed, motor = move_contacts(plan, state, valve, scan)
     did = Doings(chain, valve, terms, speed, pumps, makeup_speed, makeup)

@@ -6,7 +6,7 @@ moment can be replayed and explained.
 
 from collections.abc import Mapping
 from datetime import date
-from math import isnan, nan
+from math import isnan
 from typing import NamedTuple
 
 from config.model import BOILER_OUTPUTS, SIMULATOR_IDS
@@ -32,7 +32,7 @@ from controller.outdoors import station_sky
 from controller.plan import StationPlan
 from controller.relations import Related, relate
 from controller.setpoint import Setpoint, SetpointChain, station_setpoints
-from controller.sources import source_facts
+from controller.sources import highest, source_facts
 from controller.speeds import are_speeds_known
 from controller.state import Beat, Heart, StationState, Surroundings
 from core.command import Command
@@ -97,13 +97,18 @@ def decide(
     asked, image = _asked(plan, image, state, commands, dt_s=dt_s + surroundings.missed_s)
     beat = _hear_plc(plan, image, state.plc_beat)
     is_season = is_in_season(plan.config.season, (image.taken_at.utc + CHINA).date())
-    authority = _authority(plan, image, surroundings, state, beat, is_season=is_season, dt_s=dt_s)
+    openings = [
+        opening_pct(circuit, state.circuits[i], image) for i, circuit in enumerate(plan.circuits)
+    ]
+    authority = _authority(
+        plan, image, surroundings, state, beat, openings, is_season=is_season, dt_s=dt_s
+    )
     sky, outdoor_state = station_sky(plan, image, surroundings, state, dt_s=dt_s)
     setpoints = station_setpoints(
         plan, image, state, sky, asked.operator, is_ours=authority.is_ours, dt_s=dt_s
     )
     sources = source, source_state = _source(
-        plan, image, setpoints[0].chain, asked, state, is_season=is_season, dt_s=dt_s
+        plan, image, setpoints[0].chain, asked, state, openings, is_season=is_season, dt_s=dt_s
     )
     scan = _scan(plan, image, authority, asked, source, sky.outdoor, dt_s=dt_s)
     results, held = _circuits(plan, state, setpoints, scan)
@@ -169,16 +174,13 @@ def _authority(
     surroundings: Surroundings,
     state: StationState,
     beat: Beat,
+    openings: list[float],
     *,
     is_season: bool,
     dt_s: float,
 ) -> AuthorityState:
     settings, value = plan.config.authority, image.value
     identities = [value(tag) for tag in plan.identities]
-    openings = [
-        opening_pct(circuit, before, image)
-        for circuit, before in zip(plan.circuits, state.circuits, strict=True)
-    ]
     may_write = (
         settings.write != "none"
         and not surroundings.is_read_only
@@ -232,6 +234,7 @@ def _source(
     chain: SetpointChain,
     asked: Asked,
     state: StationState,
+    openings: list[float],
     *,
     is_season: bool,
     dt_s: float,
@@ -240,23 +243,13 @@ def _source(
         plan,
         image,
         state.source,
-        valve_pct=_widest_pct(plan, image, state),
+        valve_pct=highest(openings),
         setpoint_c=chain.setpoint_c,
         is_start_asked=asked.is_start_asked and plan.moves_outputs,
         is_stop_asked=asked.is_stop_asked,
         is_heat_wanted=is_season,
     )
     return source_step(plan.network, plan.boiler, state.source, facts, dt_s=dt_s)
-
-
-def _widest_pct(plan: StationPlan, image: ProcessImage, state: StationState) -> float:
-    """Return the opening of the valve that stands widest open, NaN where none is known."""
-    widest_pct = nan
-    for circuit, before in zip(plan.circuits, state.circuits, strict=True):
-        stands_pct = opening_pct(circuit, before, image)
-        if stands_pct > widest_pct or isnan(widest_pct):
-            widest_pct = stands_pct
-    return widest_pct
 
 
 def _scan(

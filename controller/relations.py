@@ -72,17 +72,17 @@ def relate(
     """
     if not plans:
         return image, ()
-    standing = tuple(
-        [
-            _step(plan.relation, was, _is_kept(plan, image), dt_s)
-            for plan, was in zip(plans, before or (KEPT,) * len(plans), strict=True)
-        ]
-    )
-    for plan, now in zip(plans, standing, strict=True):
-        suspect = plan.relation.suspect
-        if now.is_broken and suspect is not None:
-            image = _without(image, suspect, plan.relation.holds)
-    return image, standing
+    standings: list[Standing] = []
+    suspects: list[tuple[Tag, Holds]] = []
+    for plan, was in zip(plans, before or (KEPT,) * len(plans), strict=True):
+        relation = plan.relation
+        now = _step(relation, was, _is_kept(plan, image), dt_s)
+        standings.append(now)
+        if now.is_broken and relation.suspect is not None:
+            suspects.append((relation.suspect, relation.holds))
+    for suspect, holds in suspects:
+        image = _without(image, suspect, holds)
+    return image, tuple(standings)
 
 
 def _step(relation: Relation, was: Standing, is_kept: bool | None, dt_s: float) -> Standing:  # noqa: FBT001 - one term of three values

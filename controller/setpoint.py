@@ -134,11 +134,11 @@ def station_setpoints(
     return [
         setpoint_chain(
             circuit,
-            before,
+            state.circuits[i],
             sky.outdoor,
             setpoint_facts(
                 circuit,
-                before,
+                state.circuits[i],
                 image,
                 sky,
                 offset_k=offsets[circuit.name].offset_k if circuit.name in offsets else 0.0,
@@ -147,7 +147,7 @@ def station_setpoints(
             ),
             dt_s=dt_s,
         )
-        for circuit, before in zip(plan.circuits, state.circuits, strict=True)
+        for i, circuit in enumerate(plan.circuits)
     ]
 
 

@@ -44,7 +44,7 @@ def source_facts(
     return SourceFacts(
         value(T1G),
         value(circuit.t2g),
-        _highest([value(c.t2h) for c in plan.circuits]),
+        highest([value(c.t2h) for c in plan.circuits]),
         setpoint_c,
         value(P1G),
         value(P1H),
@@ -67,13 +67,13 @@ def source_facts(
     )
 
 
-def _highest(values: list[float]) -> float:
+def highest(values: list[float]) -> float:
     """Return the highest of the usable values, NaN if there is none."""
-    highest = nan
+    found = nan
     for value in values:
-        if value > highest or isnan(highest):
-            highest = value
-    return highest
+        if value > found or isnan(found):
+            found = value
+    return found
 
 
 def _permissives(
