@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from types import MappingProxyType
+from typing import NamedTuple
 
 from core.clock import Instant
 from core.point import NO_SAMPLE, Doubt, Quality, Sample, Tag, TagTable
@@ -127,8 +128,7 @@ class ProcessImage:
         return None if value != value else value != 0.0  # noqa: PLR0124 - the cheapest test for NaN
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(NamedTuple):
     """What one scan wants to stand in the PLC.
 
     `values` are absolute (a repetition changes nothing). `pulses` are command bits to be set once:
@@ -137,7 +137,7 @@ class Outputs:
     are the tags whose values protect the station: no rate and no budget holds them back.
     """
 
-    values: Mapping[Tag, float] = field(default_factory=lambda: _NOTHING)
+    values: Mapping[Tag, float] = _NOTHING
     pulses: frozenset[Tag] = frozenset()
     urgent: frozenset[Tag] = frozenset()
-    timed: Mapping[Tag, float] = field(default_factory=lambda: _NOTHING)
+    timed: Mapping[Tag, float] = _NOTHING

@@ -61,8 +61,7 @@ class Doubt(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One value with its quality and its age. `value` is NaN exactly when the quality is BAD."""
 
     value: float

@@ -6,6 +6,7 @@ Rule: a record says what happened, when (UTC), where and why; it never holds a l
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import NamedTuple
 
 from core.image import Outputs, ProcessImage
 
@@ -79,8 +80,7 @@ class OperatorAction:
     outcome: str
 
 
-@dataclass(frozen=True, slots=True)
-class ScanRecord:
+class ScanRecord(NamedTuple):
     """The image and the outputs of one scan: the samples of the trend."""
 
     image: ProcessImage

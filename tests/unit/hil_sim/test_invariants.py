@@ -101,7 +101,7 @@ def with_flag(scene: Scene, tag: str, *, is_on: bool) -> Scene:
 def with_output(scene: Scene, **values: float | None) -> Scene:
     before = scene.decision.outputs
     merged = {**before.values, **values}
-    outputs = replace(before, values={t: v for t, v in merged.items() if v is not None})
+    outputs = before._replace(values={t: v for t, v in merged.items() if v is not None})
     return recorded(replace(scene, decision=scene.decision._replace(outputs=outputs)))
 
 
@@ -109,8 +109,8 @@ def with_contacts(scene: Scene, **timed: float) -> Scene:
     """Return the scene of a valve with two contacts, of which these are closed."""
     motor = Motor(ThreeStep(), 90.0, Tag("CV1_raise"), Tag("CV1_lower"), 10.0)
     circuits = tuple(replace(circuit, motor=motor) for circuit in scene.plan.circuits)
-    outputs = replace(
-        scene.decision.outputs, timed={Tag(tag): seconds for tag, seconds in timed.items()}
+    outputs = scene.decision.outputs._replace(
+        timed={Tag(tag): seconds for tag, seconds in timed.items()}
     )
     decision = scene.decision._replace(outputs=outputs)
     return recorded(replace(scene, plan=replace(scene.plan, circuits=circuits), decision=decision))

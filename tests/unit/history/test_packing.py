@@ -2,7 +2,6 @@
 
 import math
 import struct
-from dataclasses import replace
 
 import pytest
 
@@ -42,7 +41,7 @@ def test_a_scan_comes_back_with_values_qualities_outputs_and_pulses():
 
 def test_a_timed_pulse_is_kept_with_the_outputs_of_its_scan():
     made = record((51.5,), (Quality.GOOD,), {"XP_SV": 41.0})
-    made = replace(made, outputs=replace(made.outputs, timed={"CV1_raise": 2.5}))
+    made = made._replace(outputs=made.outputs._replace(timed={"CV1_raise": 2.5}))
     layout = Layout.of(made)
     assert unpack(layout, pack(layout, made)).outputs == {"XP_SV": 41.0, "CV1_raise": 2.5}
 
