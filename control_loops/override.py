@@ -4,11 +4,14 @@ Rule: the lowest output rules and the result says whose it is. Every loop, the s
 what was selected as its external reset, so whoever takes over does so without a step and nobody
 winds up meanwhile.
 
-An idle member stands where the valve is, and its own error beside it: u = u_selected + K e.
+An idle member stands where the valve is, and its own error beside it: u = u_selected + K e. Below
+its limit it stands there at once, and opens within minutes while it rules: one with a slow integral
+would hold a valve back for an hour though nothing is at its limit.
 """
 
 from collections.abc import Mapping
-from math import isfinite, nan
+from dataclasses import replace
+from math import isfinite, isnan, nan
 from typing import Annotated, Literal, NamedTuple
 
 from annotated_types import Gt, Le, MinLen
@@ -23,6 +26,10 @@ HOLD_S = 600.0
 """So long a member that ruled keeps the valve from opening further without its measured value."""
 
 
+_LET_GO_S = 300.0
+"""Below its limit no member takes longer than this to repeat its move: slow is only the closing."""
+
+
 @parameters
 class ValveOverride:
     """The limits that act on the valve at once, in the place of acting on the setpoint.
@@ -30,7 +37,8 @@ class ValveOverride:
     Attributes:
         by: Which limits do.
         T1h_gain_pct_per_k: Opening per kelvin of return above its limit.
-        T1h_reset_time_s: Time in which the move repeats itself while the return stays warm.
+        T1h_reset_time_s: Time in which the move repeats itself while the return stays warm; below
+            its limit at most 5 min.
         quota_gain: Percent of opening per percent of flow or heat above its limit.
         quota_reset_time_s: As `T1h_reset_time`, for flow and heat.
     """
@@ -95,34 +103,42 @@ def override_step(
         dt_s: Time since the previous scan, > 0.
     """
     reset = stands_pct if external_reset is None else external_reset
-    before = {member.name: member.pid for member in state.members}
+    before = {member.name: member for member in state.members}
     members = []
     for name, own in gains.items():
         bound, was = bounds[name], before.get(name)
         if not isfinite(bound.limit - bound.measured):
-            members.append(_lost(name, was, stands_pct, dt_s, is_ruling=state.ruling == name))
+            lost = _lost(name, was, stands_pct, dt_s, has_ruled=state.ruling == name)
+            members.append(lost)
             continue
-        if was is None or was.bad_s > 0.0:
-            was = PidState(stands_pct, 0.0, 0.0, 0.0, stands_pct)
+        # The gap lies below the limit: above it the valve closes, in it nothing moves.
+        setpoint = bound.limit - own.gap
+        is_below = bound.measured < setpoint
+        ready = _ready(was, stands_pct, reset, is_idle=state.ruling != name, is_below=is_below)
         made = step(
-            own,
-            was._replace(output=stands_pct),
-            # The gap lies below the limit: above it the valve closes, in it nothing moves.
-            setpoint=bound.limit - own.gap,
+            _letting_go(own) if is_below else own,
+            ready,
+            setpoint=setpoint,
             measured=bound.measured,
             external_reset=reset,
             dt_s=dt_s,
         )
         members.append(Member(name, made.state, made.output))
-    return _selected(supply, tuple(members))
+    return _selected(supply, tuple(members), state.ruling)
 
 
-def _selected(supply: PidStep, members: tuple[Member, ...]) -> tuple[PidStep, OverrideState]:
+def _selected(
+    supply: PidStep, members: tuple[Member, ...], ruled: Limiter | Literal[""]
+) -> tuple[PidStep, OverrideState]:
     lowest_pct = supply.output
     ruling: Limiter | Literal[""] = ""
     for member in members:
         if member.allowed_pct < lowest_pct:
             lowest_pct, ruling = member.allowed_pct, member.name
+        elif member.allowed_pct == lowest_pct < supply.terms.raw and member.name == ruled:
+            # The loop would open if its deadband let it: who ruled goes on, or it would be told
+            # every few scans that nobody does.
+            ruling = ruled
     if not ruling:
         return supply, OverrideState(members)
     return (
@@ -131,13 +147,38 @@ def _selected(supply: PidStep, members: tuple[Member, ...]) -> tuple[PidStep, Ov
     )
 
 
+def _ready(
+    was: Member | None, stands_pct: float, reset: float, *, is_idle: bool, is_below: bool
+) -> PidState:
+    """Return the state from which a member with a value goes on."""
+    if was is None or isnan(was.allowed_pct):
+        return _begin(stands_pct)
+    integral = max(was.pid.integral, reset) if is_idle and is_below else was.pid.integral
+    # One that kept the valve without its value goes on with its integral, or a value that comes
+    # and goes would begin it anew again and again.
+    return was.pid._replace(integral=integral, output=stands_pct, bad_s=0.0)
+
+
+def _letting_go(own: Gains) -> Gains:
+    return own if own.reset_time_s <= _LET_GO_S else replace(own, reset_time_s=_LET_GO_S)
+
+
+def _begin(stands_pct: float) -> PidState:
+    return PidState(stands_pct, 0.0, 0.0, 0.0, stands_pct)
+
+
 def _lost(
-    name: Limiter, was: PidState | None, stands_pct: float, dt_s: float, *, is_ruling: bool
+    name: Limiter, was: Member | None, stands_pct: float, dt_s: float, *, has_ruled: bool
 ) -> Member:
-    """Return a member without a value: one that rules lets nobody open further for a while."""
-    bad_s = dt_s if was is None else was.bad_s + dt_s
-    pid = PidState(stands_pct, 0.0, 0.0, 0.0, stands_pct, bad_s)
-    return Member(name, pid, stands_pct if is_ruling and bad_s <= HOLD_S else nan)
+    """Return a member without a value: one that ruled lets nobody open further for a while."""
+    pid, allowed_pct = _begin(stands_pct), nan
+    bad_s = dt_s if was is None else was.pid.bad_s + dt_s
+    if was is not None and bad_s <= HOLD_S:
+        if was.pid.bad_s > 0.0:
+            pid, allowed_pct = was.pid, was.allowed_pct
+        elif has_ruled:
+            pid, allowed_pct = was.pid, stands_pct
+    return Member(name, pid._replace(bad_s=bad_s), allowed_pct)
 
 
 _FLOW_GAP, _RETURN_GAP_K = 1.7, 0.3

@@ -4,6 +4,8 @@ Rule: they bound the loop and nobody else; a person, frost and trips go before t
 before the loop.
 """
 
+from math import isnan
+
 from control_loops.limits import bounds_of
 from control_loops.override import HOLD_S, Member, OverrideState, override_step
 from control_loops.pid import PidStep
@@ -76,7 +78,7 @@ def _note(plan: CircuitPlan, override: OverrideState, member: Member, image: Pro
     bad_s = member.pid.bad_s
     if bad_s > 0.0:
         lost = _lost(plan, member, image)
-        if is_ruling:
+        if not isnan(member.allowed_pct):
             return f"{lost}: the valve opens no further for {HOLD_S - bad_s:.0f} s"
         return f"abstains, {lost}"
     seen = _seen(plan, member)

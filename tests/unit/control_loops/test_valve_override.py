@@ -181,6 +181,74 @@ class TestWithoutItsValue:
         stands = loops.supply.output
         assert loops.scan(flow(110.0), error_k=5.0) == pytest.approx(stands - 0.2 * 10.0, abs=1e-9)
 
+    def test_the_valve_may_come_back_to_where_it_was_held(self):
+        loops = Loops(QUICK)
+        for _ in range(100):
+            held = loops.scan(flow(100.0), error_k=5.0)
+        loops.scan(flow(nan), error_k=-5.0)
+        opened = [loops.scan(flow(nan), error_k=5.0) for _ in range(100)]
+        assert max(opened) == opened[-1] == held
+        assert loops.state.ruling == "F1_max"
+
+    def test_one_whose_value_comes_and_goes_closes_no_faster_than_with_all_of_it(self):
+        steady, broken = Loops(BOTH), Loops(BOTH)
+        warm = {**flow(50.0), "T1h_max": Bound(60.0, 60.5)}
+        unknown = {**flow(50.0), "T1h_max": Bound(60.0, nan)}
+        for _ in range(60):
+            steady.scan(warm, error_k=10.0)
+            steady.scan(warm, error_k=10.0)
+            broken.scan(warm, error_k=10.0)
+            broken.scan(unknown, error_k=10.0)
+        assert steady.supply.output < 59.1
+        assert broken.supply.output == pytest.approx(steady.supply.output, abs=0.5)
+
+
+class TestAValveThatWasShut:
+    """A trip closed it for an hour, and it opens again."""
+
+    def opened_pct(self, return_c: float) -> float:
+        bounds = {**flow(50.0), "T1h_max": Bound(60.0, return_c)}
+        loops = Loops(BOTH, replace(SUPPLY, deadband=1.2, rate_per_s=1.2))
+        for _ in range(720):
+            loops.scan(bounds, error_k=20.0)
+            loops.supply = loops.supply._replace(output=0.0)
+        for _ in range(6):
+            loops.scan(bounds, error_k=60.0)
+        return loops.supply.output
+
+    def test_is_held_back_by_no_slow_integral(self):
+        assert self.opened_pct(50.0) == pytest.approx(36.0)
+
+    def test_is_held_back_by_a_limit_that_is_passed(self):
+        assert self.opened_pct(61.0) <= 6.0
+
+
+def test_a_return_that_is_kept_lets_the_valve_open_within_minutes_and_closes_it_slowly():
+    moves = []
+    for return_c in (55.0, 65.0):
+        loops = Loops(BOTH)
+        loops.scan({**flow(50.0), "T1h_max": Bound(60.0, 60.0)}, error_k=30.0)
+        first = loops.scan({**flow(50.0), "T1h_max": Bound(60.0, return_c)}, error_k=30.0)
+        for _ in range(60):
+            last = loops.scan({**flow(50.0), "T1h_max": Bound(60.0, return_c)}, error_k=30.0)
+        moves.append(last - first)
+    assert moves == [pytest.approx(10.0, abs=0.5), pytest.approx(-1.67, abs=0.1)]
+
+
+def test_who_rules_is_told_while_the_loop_would_open_by_less_than_its_deadband():
+    """Else the rooms, the records and people would hear every few scans that nobody rules."""
+    loops = Loops(QUICK, replace(SUPPLY, deadband=1.2, gap=0.75))
+    for _ in range(20):
+        loops.scan(flow(110.0), error_k=5.0)
+    ruling = set()
+    for _ in range(200):
+        loops.scan(flow(99.0), error_k=1.8)
+        ruling.add(loops.state.ruling)
+    assert ruling == {"F1_max"}
+    for _ in range(20):
+        loops.scan(flow(99.0), error_k=-1.0)
+    assert loops.state.ruling == ""
+
 
 class TestTheSetpoint:
     limits = SupplyLimits(T2g_c=(35.0, 83.0), F1_max_m3h=60.0, Q1_max_kw=4000.0)
