@@ -51,3 +51,12 @@ class Valve:
 def expected_flow_m3h(*, opening_pct: float, design_m3h: float, rangeability: float) -> float:
     """Return the primary flow in m³/h at design differential pressure; NaN if the opening is."""
     return design_m3h * float(rangeability ** (opening_pct / 100.0 - 1.0))
+
+
+def within_stroke_pct(position_pct: float) -> float:
+    """Return a position as a valve can have it, 0..100 %; NaN stays NaN.
+
+    A transmitter shows a little less than 0 at the lower stop and a little more than 100 at the
+    upper one.
+    """
+    return min(max(position_pct, 0.0), 100.0)

@@ -7,10 +7,11 @@ the valve where that one pulse ends.
 from dataclasses import replace
 from math import isnan, nan
 
-from control_loops.split_range import joined_pct
 from control_loops.three_step import ThreeStepState, three_step
+from control_loops.valve import within_stroke_pct
 from controller.arbiter import Claim
 from controller.claims import Scan
+from controller.pair import pair_opening_pct
 from controller.plan import CircuitPlan
 from controller.state import CircuitState
 from core.image import ProcessImage
@@ -23,16 +24,15 @@ _CORRECTED_PCT = 2.0
 
 
 def opening_pct(plan: CircuitPlan, state: CircuitState, image: ProcessImage) -> float:
-    """Return where the valve stands, in %: as it is measured, or as its motor is believed to.
+    """Return where the valve stands, 0..100 %: as measured, or as its motor is believed to.
 
     Of two in sequence it is the opening of both, NaN where one of them is not known.
     """
     if plan.has_position:
-        return image.value(plan.position)
+        return within_stroke_pct(image.value(plan.position))
     if plan.pair is None:
         return state.motor.position_pct
-    first, second = plan.pair.positions
-    return joined_pct(plan.pair.sequence, image.value(first), image.value(second))
+    return pair_opening_pct(plan.pair, image)
 
 
 def move_contacts(

@@ -4,7 +4,8 @@ Rule: who holds the opening of both holds each of them; what the PLC is to hand 
 it stands.
 """
 
-from control_loops.split_range import split_pct
+from control_loops.split_range import joined_pct, split_pct
+from control_loops.valve import within_stroke_pct
 from controller.arbiter import Claim
 from controller.claims import Scan
 from controller.movers import Pair
@@ -28,6 +29,11 @@ def pair_claims(pair: Pair, both: Claim, scan: Scan) -> dict[Tag, Claim]:
     return dict(zip(pair.outputs, claims, strict=True))
 
 
+def pair_opening_pct(pair: Pair, image: ProcessImage) -> float:
+    """Return the opening of both as they stand, in %; NaN where one of them is not known."""
+    return joined_pct(pair.sequence, *_stand(pair, image))
+
+
 def farthest_off_pct(pair: Pair, opening_pct: float, image: ProcessImage) -> float:
     """Return by how much the one that is farther off differs from what was written to it.
 
@@ -41,4 +47,4 @@ def farthest_off_pct(pair: Pair, opening_pct: float, image: ProcessImage) -> flo
 
 def _stand(pair: Pair, image: ProcessImage) -> tuple[float, float]:
     first, second = pair.positions
-    return image.value(first), image.value(second)
+    return within_stroke_pct(image.value(first)), within_stroke_pct(image.value(second))

@@ -43,6 +43,14 @@ class TestControlChangesHandsWithoutAStep:
         assert bench.holds is Authority.TAKING_OVER
         assert (written["CV1_SV"], written["XP_SV"]) == (37.4, 43.3)
 
+    @pytest.mark.parametrize(("shown_pct", "written_pct"), [(-2.0, 0.0), (101.5, 100.0)])
+    def test_a_position_beyond_a_stop_is_written_as_that_stop(self, bench, shown_pct, written_pct):
+        """The register takes no other, and would go on holding what stood in it long ago."""
+        for _ in range(12):
+            bench.scan(CV1_U=shown_pct)
+        assert bench.holds is Authority.TAKING_OVER
+        assert bench.last.outputs.values["CV1_SV"] == written_pct
+
     @pytest.mark.parametrize("supply_c", [48.0, 56.2, 64.0])
     def test_the_loops_go_on_from_where_the_plc_left_valve_and_pumps(self, bench, supply_c):
         bench.take_over()

@@ -135,6 +135,19 @@ class TestTakingOver:
         )
         assert written(bench) == pytest.approx((72.8, 0.0), abs=0.5)
 
+    @pytest.mark.parametrize(
+        "shows_pct", [(-10.0, -10.0), (-0.4, 0.0), (100.6, -2.0), (140.0, 140.0)]
+    )
+    def test_writes_nothing_that_a_valve_cannot_do(self, config, shows_pct):
+        """A transmitter shows a little more than its valve can do, and a map may take it."""
+        bench = PairBench(config)
+        for _ in range(12):
+            bench.scan(CV1_U=shows_pct[0], CV2_U=shows_pct[1])
+        assert bench.holds is Authority.TAKING_OVER
+        stand = tuple(min(max(pct, 0.0), 100.0) for pct in shows_pct)
+        assert written(bench) == stand
+        assert bench.last.circuits[0].position_pct == pytest.approx(joined_pct(SEQUENCE, *stand))
+
     @pytest.mark.parametrize("position", ["CV1_U", "CV2_U"])
     def test_waits_until_both_positions_are_known(self, config, position):
         bench = PairBench(config)
