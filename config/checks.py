@@ -185,6 +185,29 @@ def _valve_spans(circuit: Circuit) -> list[tuple[str, float]]:
     return list(zip(valve_outputs(circuit), split_pct(sequence, high_pct), strict=True))
 
 
+_SEEN_BY = {"T1h_max": "T1h", "T1h_over_T2h": "T1h", "F1_max": "F1", "Q1_max": "Q1"}
+
+
+def _valve_limits(draft: Draft) -> Iterator[Problem]:
+    """Yield limits that would act on nothing: of a valve that the PLC moves, or without a value."""
+    authority: AuthoritySettings | None = draft.values.get("authority")
+    for name, circuit in draft.circuits.items():
+        override = circuit.limits.valve_override
+        if override is None:
+            continue
+        branch = draft.tree.at("circuits", name, "limits", "valve_override")
+        if authority is not None and authority.write == "setpoint":
+            message = "the PLC's own loop moves this valve, so limits cannot act on it"
+            hint = "remove `valve_override`: the limits then act on the setpoint"
+            yield problem_at(branch.key_place, message, hint)
+        for limiter in override.by:
+            tag = _SEEN_BY[limiter]
+            if draft.are_tags_known and Tag(tag) not in draft.points:
+                message = f"`{limiter}` rests on `{tag}`, which no map of the station has"
+                place = branch.at("by").place
+                yield problem_at(place, message, "add it to the map, or take it out of `by`")
+
+
 def _pumps_of_two(draft: Draft) -> Iterator[Problem]:
     """Yield pumps that two loops would start and stop."""
     first: dict[Tag, str] = {}
@@ -319,6 +342,7 @@ _STATION_CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     forbidden_points,
     _needed_tags,
     _output_ranges,
+    _valve_limits,
     contact_problems,
     _pumps_of_two,
     _identities,
