@@ -283,6 +283,8 @@ class VirtualNet:
         address, answer = call.address, call.answer
         if answer.done() or address in self._cut:
             return
+        if call.attempts and not call.attempts[-1].is_black_hole:
+            return  # The same SYN again: the connection that the first one made answers it.
         server = self._servers.get(address) or self._servers.get(("", address[1]))
         if server is None or not server.is_serving() or address in self._refused:
             error = ConnectionRefusedError(errno.ECONNREFUSED, f"Connect call failed {address!r}")
