@@ -1,6 +1,7 @@
 """What the machine withheld is told apart from what the process itself did with its time."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -34,3 +35,14 @@ def test_a_thread_that_computes_had_the_time_that_it_used():
             pass
         took_s = time.perf_counter() - at_s
         assert withheld.so_far_s() - before_s <= 1.1 * (took_s - 0.3) + 0.05
+
+
+def test_one_call_that_keeps_the_interpreter_had_the_time_that_it_used():
+    with Withheld() as withheld:
+        time.sleep(0.1)
+        before_s, at_s, used_s = withheld.so_far_s(), time.perf_counter(), time.thread_time()
+        assert re.match(r"(a+)+$", "a" * 24 + "b") is None
+        took_s, used_s = time.perf_counter() - at_s, time.thread_time() - used_s
+        time.sleep(0.1)
+        assert used_s > 0.1
+        assert withheld.so_far_s() - before_s <= 1.1 * (took_s - used_s) + 0.1
