@@ -232,10 +232,13 @@ def _valve(
         dt_s=scan.dt_s,
     )
     override = AT_REST
-    if plan.override and step.terms.limited_by != "hold":
-        step, override = overridden(
+    if plan.override:
+        limited, override = overridden(
             plan, state, step, chain, scan, stands_pct=before.output, external_reset=reset
         )
+        # While the valve holds nobody rules, and the limits stay beside it.
+        is_held = step.terms.limited_by == "hold"
+        step, override = (step, override._replace(ruling="")) if is_held else (limited, override)
     loop = _loop_claim(plan, chain, step, override, scan)
     most_pct = gains.rate_per_s * scan.dt_s
     manual = manual_claim(scan, plan.t2g, present_pct, gains.rate_per_s)

@@ -101,6 +101,18 @@ class TestALimitOnTheValve:
         assert rooms.frozen == "valve limited"
         assert rooms.shift_k < 0.5
 
+    def test_closes_no_faster_while_the_supply_comes_and_goes(self, config):
+        """The valve holds in every other scan, and the limit does not begin anew each time."""
+        bench = FlowBench(config).take_over()
+        bench.scan_for(300.0, T2g=50.0, T1h=60.0)
+        before = valve_pct(bench)
+        for _ in range(60):
+            bench.spoil("T2g")
+            bench.scan(T1h=67.0)
+            bench.mend("T2g")
+            bench.scan()
+        assert 3.0 < before - valve_pct(bench) < 9.0
+
     def test_rests_where_nobody_asks_it(self, station):
         bench = FlowBench(station).take_over()
         bench.scan_for(60.0)
