@@ -31,7 +31,6 @@ from config.relation_checks import heat_balance_problems, relation_problems
 from config.tree import Branch
 from config.weather_checks import outdoor_problems, weather_sources
 from control_loops.source import GasBoiler, NetworkSource
-from control_loops.split_range import split_pct
 from core.point import Tag, Unit
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
@@ -178,11 +177,13 @@ def _output_ranges(draft: Draft) -> Iterator[Problem]:
 
 
 def _valve_spans(circuit: Circuit) -> list[tuple[str, float]]:
-    """Return what is written to move the valve, each with the highest opening."""
-    sequence, high_pct = circuit.valve.sequence, circuit.pid.output_high_pct
-    if sequence is None:
-        return [("CV1_SV", high_pct)]
-    return list(zip(valve_outputs(circuit), split_pct(sequence, high_pct), strict=True))
+    """Return what is written to move the valve, each with the highest opening.
+
+    The opening of two in sequence has no range of its own: a person may open both fully.
+    """
+    if circuit.valve.sequence is None:
+        return [("CV1_SV", circuit.pid.output_high_pct)]
+    return [(output, 100.0) for output in valve_outputs(circuit)]
 
 
 _SEEN_BY = {"T1h_max": "T1h", "T1h_over_T2h": "T1h", "F1_max": "F1", "Q1_max": "Q1"}
