@@ -7,6 +7,7 @@ import pytest
 
 from hil_sim.bench.control import ControlResult, Settings, bench_control
 from hil_sim.bench.controllers import ANCHOR, SHIPPED
+from hil_sim.bench.primary_step import primary_step
 from hil_sim.bench.stations import reference_plant
 from hil_sim.bench.weeks import usual_weeks
 from tests.playing import elsewhere
@@ -31,15 +32,16 @@ def short_bench() -> ControlResult:
 
 
 def test_heat_stays_near_the_clairvoyant_bound(result: ControlResult) -> None:
-    # Measured: 1.4 % in these two short weeks, 47 % of the usual controller's excess.
-    assert result.mean["heat_above_clairvoyant_pct"] <= 2.3
+    # Measured: 0.7 % in these two short weeks, 27 % of the usual controller's excess.
+    assert result.mean["heat_above_clairvoyant_pct"] <= 1.2
     assert result.anchor_share_pct is not None
-    assert result.anchor_share_pct <= 60.0
+    assert result.anchor_share_pct <= 40.0
 
 
 def test_the_valve_rests_and_the_supply_is_held_all_the_same(result: ControlResult) -> None:
     assert result.mean["valve_starts_per_day"] <= 50.0
-    assert result.mean["valve_strokes_per_day"] <= 0.6
+    # The snap fills a half of its short week: whole weeks show a tenth less travel.
+    assert result.mean["valve_strokes_per_day"] <= 0.65
     assert result.mean["supply_rmse_k"] <= 0.5
     assert result.means[ANCHOR]["valve_starts_per_day"] > 400.0
 
@@ -49,7 +51,8 @@ def test_no_flat_is_too_cold_and_none_is_driven_to_open_its_windows(result: Cont
     assert result.mean["degree_hours_above_22"] <= 1.0
 
 
-def test_a_colder_primary_is_met_before_the_supply_is_far_off(result: ControlResult) -> None:
-    step = result.primary_step[SHIPPED]
-    assert step["drop_peak_k"] <= 4.0
-    assert step["drop_beyond_1k_min"] <= 6.0
+def test_a_colder_primary_is_met_before_the_supply_is_far_off() -> None:
+    # As in the whole benchmark: with scans of 10 s the peak comes before the first of them.
+    step = primary_step(SHIPPED, reference_plant(), seed=1, scan_s=6.0)
+    assert step.drop_peak_k <= 4.0
+    assert step.drop_beyond_1k_min <= 6.0
