@@ -7,6 +7,10 @@ winds up meanwhile.
 An idle member stands where the valve is, and its own error beside it: u = u_selected + K e. Below
 its limit it stands there at once, and opens within minutes while it rules: one with a slow integral
 would hold a valve back for an hour though nothing is at its limit.
+
+A meter that reads too much and never moves would close the valve for good. So one more loop keeps
+the supply at the lowest that its setpoint may have, whatever the limits ask:
+u = min(supply, max(lowest, min(limits))). It opens no valve further than the supply loop does.
 """
 
 from collections.abc import Mapping
@@ -16,7 +20,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from annotated_types import Gt, Le, MinLen
 
-from control_loops.pid import Gains, PidState, PidStep, step
+from control_loops.pid import Gains, PidState, PidStep, retune, step
 from core.parameters import parameters
 from core.point import Unit
 
@@ -65,11 +69,37 @@ class Member(NamedTuple):
     allowed_pct: float
 
 
+class LowestSupply(NamedTuple):
+    """What the limits leave of the supply: the supply loop's gains, the least and what is, in °C.
+
+    `is_elsewhere` says that the measured value comes from another sensor than in the scan before.
+    """
+
+    gains: Gains
+    least_c: float
+    measured_c: float
+    is_elsewhere: bool = False
+
+
+class Floor(NamedTuple):
+    """The loop of the lowest supply, and how far the limits may close, in %; NaN: not known."""
+
+    gains: Gains
+    pid: PidState
+    least_pct: float
+
+
 class OverrideState(NamedTuple):
-    """The members in a scan, and which of them rules the valve; none while the loop itself does."""
+    """The members in a scan, and which of them rules the valve; none while the loop itself does.
+
+    `is_lowest` says that the one which rules may close no further, for the supply is as cold as it
+    may be.
+    """
 
     members: tuple[Member, ...] = ()
     ruling: Limiter | Literal[""] = ""
+    floor: Floor | None = None
+    is_lowest: bool = False
 
 
 AT_REST = OverrideState()
@@ -114,7 +144,8 @@ def override_step(
         # The gap lies below the limit: above it the valve closes, in it nothing moves.
         setpoint = bound.limit - own.gap
         is_below = bound.measured < setpoint
-        ready = _ready(was, stands_pct, reset, is_idle=state.ruling != name, is_below=is_below)
+        is_idle = state.ruling != name or state.is_lowest
+        ready = _ready(was, stands_pct, reset, is_idle=is_idle, is_below=is_below)
         made = step(
             _letting_go(own) if is_below else own,
             ready,
@@ -125,6 +156,66 @@ def override_step(
         )
         members.append(Member(name, made.state, made.output))
     return _selected(supply, tuple(members), state.ruling)
+
+
+def keep_lowest(
+    lowest: LowestSupply,
+    state: OverrideState,
+    supply: PidStep,
+    limited: tuple[PidStep, OverrideState],
+    *,
+    stands_pct: float,
+    external_reset: float | None,
+    dt_s: float,
+) -> tuple[PidStep, OverrideState]:
+    """Return what `override_step` gave, closed no further than the lowest supply allows.
+
+    Args:
+        lowest: The lowest supply; without its measured value the limits close as far as they want.
+        state: The state after the previous scan.
+        supply: What the supply loop would do; the result never lies above it.
+        limited: What `override_step` made of it.
+        stands_pct: As there, like the others.
+        external_reset: As there.
+        dt_s: As there.
+    """
+    reset = stands_pct if external_reset is None else external_reset
+    floor = _floor(lowest, state, stands_pct, reset, dt_s)
+    step_of, now = limited
+    now, least_pct = now._replace(floor=floor), floor.least_pct
+    # Within the deadband both stand where the valve does: who held goes on, as in `_selected`.
+    is_held = least_pct > step_of.output or (state.is_lowest and least_pct == step_of.output)
+    if not (now.ruling and is_held):
+        return step_of, now
+    output = min(supply.output, least_pct)
+    if output == supply.output and not (state.ruling and output < supply.terms.raw):
+        return supply, now._replace(ruling="")
+    held = step_of._replace(output=output, state=step_of.state._replace(output=output))
+    return held, now._replace(is_lowest=True)
+
+
+def _floor(
+    lowest: LowestSupply, state: OverrideState, stands_pct: float, reset: float, dt_s: float
+) -> Floor:
+    was, pid = state.floor, _begin(stands_pct)
+    if was is not None:
+        pid = retune(was.gains, lowest.gains, was.pid)._replace(output=stands_pct)
+    if not isfinite(lowest.measured_c):
+        # It goes on with its integral, or a value that comes and goes would hold up every limit.
+        return Floor(lowest.gains, pid, nan)
+    if lowest.is_elsewhere and state.is_lowest:
+        # What it jumps by is nothing that the plant did: the valve stays where it is.
+        pid = pid._replace(bad_s=dt_s)
+    made = step(
+        lowest.gains,
+        pid,
+        # The gap lies above: at the lowest the valve opens, in the gap nothing moves.
+        setpoint=lowest.least_c + lowest.gains.gap,
+        measured=lowest.measured_c,
+        external_reset=reset,
+        dt_s=dt_s,
+    )
+    return Floor(lowest.gains, made.state, made.output)
 
 
 def _selected(

@@ -14,7 +14,7 @@ from control_loops.forward import ForwardState, Primary, forward_step, gains_at
 from control_loops.frost import FrostFacts, FrostMove, FrostState, frost_step
 from control_loops.interlock import InterlockState, StationFacts, Trip, interlock_step
 from control_loops.makeup import MakeUpMove
-from control_loops.override import AT_REST, OverrideState
+from control_loops.override import AT_REST, LowestSupply, OverrideState
 from control_loops.pid import Gains, PidState, PidStep, PidTerms, guard, reset_from, retune, track
 from control_loops.pumps import PumpMove
 from controller.arbiter import Claim, Holder, arbitrate
@@ -233,12 +233,10 @@ def _valve(
     )
     override = AT_REST
     if plan.override:
-        limited, override = overridden(
-            plan, state, step, chain, scan, stands_pct=before.output, external_reset=reset
+        lowest = _lowest(plan, state, gains, supply)
+        step, override = overridden(
+            plan, state, step, chain, scan, lowest=lowest, external_reset=reset
         )
-        # While the valve holds nobody rules, and the limits stay beside it.
-        is_held = step.terms.limited_by == "hold"
-        step, override = (step, override._replace(ruling="")) if is_held else (limited, override)
     loop = _loop_claim(plan, chain, step, override, scan)
     most_pct = gains.rate_per_s * scan.dt_s
     manual = manual_claim(scan, plan.t2g, present_pct, gains.rate_per_s)
@@ -254,6 +252,11 @@ def _valve(
         return Moved(winner, step.state._replace(output=output), step.terms, tune, override)
     pid = _tracked(gains, chain, forward, measured_c, output)
     return Moved(winner, pid, step.terms, tune)
+
+
+def _lowest(plan: CircuitPlan, state: CircuitState, gains: Gains, supply: Supply) -> LowestSupply:
+    is_elsewhere = supply.gain_share != state.gain_share
+    return LowestSupply(gains, plan.config.limits.T2g_c[0], supply.measured_c, is_elsewhere)
 
 
 def _loop_claim(

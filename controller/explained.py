@@ -32,7 +32,12 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 def reasons(decision: Decision) -> tuple[object, ...]:
     """Return who and what rules; a change of it is worth a record of its own."""
     rulings = [
-        (found.chain.rules, found.chain.outdoor.source, found.state.override.ruling)
+        (
+            found.chain.rules,
+            found.chain.outdoor.source,
+            found.state.override.ruling,
+            found.state.override.is_lowest,
+        )
         for found in decision.circuits
     ]
     return (

@@ -7,7 +7,14 @@ before the loop.
 from math import isnan
 
 from control_loops.limits import bounds_of
-from control_loops.override import HOLD_S, Member, OverrideState, override_step
+from control_loops.override import (
+    HOLD_S,
+    LowestSupply,
+    Member,
+    OverrideState,
+    keep_lowest,
+    override_step,
+)
 from control_loops.pid import PidStep
 from controller.claims import Scan
 from controller.plan import CircuitPlan
@@ -28,7 +35,7 @@ def overridden(
     chain: SetpointChain,
     scan: Scan,
     *,
-    stands_pct: float,
+    lowest: LowestSupply,
     external_reset: float | None,
 ) -> tuple[PidStep, OverrideState]:
     """Return the step of the supply loop as the limits let it, and their next state.
@@ -39,11 +46,12 @@ def overridden(
         supply: What its loop would do.
         chain: Its setpoint in this scan.
         scan: What all circuits of the station share.
-        stands_pct: The opening of the previous scan.
+        lowest: The supply below which no limit may close.
         external_reset: What the supply loop took for what stands in the field.
     """
     facts = limit_facts(plan, scan.image, chain.outdoor.damped_c)
-    return override_step(
+    stands_pct = state.pid.output
+    limited = override_step(
         plan.override,
         state.override,
         supply,
@@ -52,24 +60,51 @@ def overridden(
         external_reset=external_reset,
         dt_s=scan.dt_s,
     )
+    step, override = keep_lowest(
+        lowest,
+        state.override,
+        supply,
+        limited,
+        stands_pct=stands_pct,
+        external_reset=external_reset,
+        dt_s=scan.dt_s,
+    )
+    if supply.terms.limited_by == "hold":
+        # While the valve holds nobody rules, and the limits stay beside it.
+        return supply, override._replace(ruling="", is_lowest=False)
+    return step, override
 
 
 def why_overridden(plan: CircuitPlan, override: OverrideState, image: ProcessImage) -> str:
     """Return which limit rules the valve in the place of the loop, for people."""
     member = next(one for one in override.members if one.name == override.ruling)
-    return f", {_note(plan, override, member, image)}"
+    note = f", {_note(plan, override, member, image)}"
+    if not override.is_lowest:
+        return note
+    return f"{note}, but {plan.t2g} is at its lowest {_lowest(plan)}: it closes no further"
 
 
 def override_steps(
     plan: CircuitPlan, override: OverrideState, image: ProcessImage
 ) -> tuple[ChainStep, ...]:
     """Return how far each limit that acts on the valve lets it open; none where none does."""
-    return tuple(
-        [
-            ChainStep(one.name, one.allowed_pct, "%", _note(plan, override, one, image))
-            for one in override.members
-        ]
-    )
+    steps = [
+        ChainStep(one.name, one.allowed_pct, "%", _note(plan, override, one, image))
+        for one in override.members
+    ]
+    floor = override.floor
+    if floor is None:
+        return tuple(steps)
+    note = f"{plan.t2g} {floor.pid.measured:.1f} of at least {_lowest(plan)}"
+    if isnan(floor.least_pct):
+        note = f"abstains, {plan.t2g} {image.reason(plan.t2g)}"
+    elif override.is_lowest:
+        note = f"{note}: no limit closes further"
+    return (*steps, ChainStep("T2g_low", floor.least_pct, "%", note))
+
+
+def _lowest(plan: CircuitPlan) -> str:
+    return f"{plan.config.limits.T2g_c[0]:g} °C"
 
 
 def _note(plan: CircuitPlan, override: OverrideState, member: Member, image: ProcessImage) -> str:

@@ -324,7 +324,8 @@ def _rooms_note(rooms: TrimMove) -> str:
 
 def _ruling(circuit: CircuitResult) -> str:
     """Return what rules the setpoint, and which limit the valve; empty where it is the loop."""
-    rulers = circuit.chain.rules, circuit.state.override.ruling
+    override = circuit.state.override
+    rulers = circuit.chain.rules, override.ruling, "T2g_low" if override.is_lowest else ""
     return ", ".join(one for one in rulers if one)
 
 

@@ -14,8 +14,10 @@ from control_loops.override import (
     AT_REST,
     HOLD_S,
     Bound,
+    LowestSupply,
     OverrideState,
     ValveOverride,
+    keep_lowest,
     override_gains,
     override_step,
 )
@@ -290,3 +292,146 @@ def test_a_member_of_a_loop_that_was_elsewhere_begins_where_the_valve_stands():
     assert loops.scan(flow(104.0)) == pytest.approx(30.0 - 0.2 * 4.0)
     assert loops.state.members[0].pid.bad_s == 0.0
     assert isinstance(loops.state.members[0].pid, PidState)
+
+
+class KeptLoops(Loops):
+    """The same with a lowest supply of 35 °C."""
+
+    def kept(self, bounds: dict, supply_c: float, *, error_k: float = 20.0, **lowest) -> float:
+        """Scan once; `supply_c` is what the floor sees, `error_k` what the supply loop does."""
+        before, stands = self.state, self.supply.output
+        self.scan(bounds, error_k=error_k)
+        limited = self.wanted._replace(output=self.supply.output, state=self.supply), self.state
+        selected, self.state = keep_lowest(
+            LowestSupply(
+                **{"gains": self.supply_gains, **lowest}, least_c=35.0, measured_c=supply_c
+            ),
+            before,
+            self.wanted,
+            limited,
+            stands_pct=stands,
+            external_reset=stands,
+            dt_s=5.0,
+        )
+        self.supply = selected.state
+        return selected.output
+
+
+class TestTheLowestSupply:
+    """A limit closes the valve no further than to the lowest supply that a setpoint may have."""
+
+    def test_stands_its_own_error_beside_what_was_selected_while_idle(self):
+        """u_idle = u_selected + K e_idle."""
+        loops = KeptLoops(QUICK)
+        loops.kept(flow(120.0), 25.0)
+        for _ in range(2000):
+            selected = loops.kept(flow(100.0), 45.0)
+        assert (loops.state.ruling, loops.state.is_lowest) == ("F1_max", False)
+        assert loops.state.floor.least_pct == pytest.approx(selected + 0.7 * -10.0, abs=1e-6)
+
+    @given(
+        scans=st.lists(
+            st.tuples(
+                st.floats(0.0, 300.0) | st.just(nan),
+                st.floats(10.0, 60.0) | st.just(nan),
+                st.floats(-20.0, 20.0),
+                st.booleans(),
+            ),
+            min_size=1,
+            max_size=60,
+        )
+    )
+    def test_never_opens_the_valve_beyond_the_supply_loop_and_never_winds_up(self, scans):
+        supply = replace(SUPPLY, deadband=1.2, gap=0.75, rate_per_s=1.2)
+        loops = KeptLoops(QUICK, supply)
+        for percent, supply_c, error_k, is_elsewhere in scans:
+            before = loops.supply.output
+            selected = loops.kept(
+                flow(percent), supply_c, error_k=error_k, is_elsewhere=is_elsewhere
+            )
+            allowed = [one.allowed_pct for one in loops.state.members]
+            least = loops.state.floor.least_pct
+            # NaN, which is not known, comes last in both: the other one stays.
+            assert selected == min(loops.wanted.output, max(allowed[0], least))
+            assert abs(selected - before) <= supply.rate_per_s * 5.0 + 1e-9
+            most = supply.gain * 60.0 + supply.deadband
+            assert supply.low - most <= loops.state.floor.pid.integral <= supply.high + most
+
+    def test_takes_over_and_lets_go_without_a_step(self):
+        loops = KeptLoops(replace(QUICK, quota_gain=0.05))
+        openings, ruled = [loops.kept(flow(130.0), 50.0)], []
+        supplies_c = [
+            *(50.0 - 0.05 * k for k in range(300)),
+            *(35.0 + 0.05 * k for k in range(100)),
+        ]
+        for supply_c in supplies_c:
+            openings.append(loops.kept(flow(130.0), supply_c))
+            ruled.append(loops.state.is_lowest)
+        assert (ruled[0], True in ruled, ruled[-1]) == (False, True, False)
+        # A limit whose error stands moves by 0.12 % in a scan, and by 1.5 % at first.
+        assert max(abs(b - a) for a, b in pairwise(openings)) < 0.2
+
+    def test_holds_a_valve_that_a_meter_would_close_for_good(self):
+        loops = KeptLoops(QUICK)
+        for _ in range(500):
+            loops.kept(flow(150.0), 35.0)
+        assert loops.state.is_lowest
+        assert loops.supply.output > 50.0
+
+    def test_lets_the_supply_loop_close_as_far_as_it_wants(self):
+        loops = KeptLoops(QUICK)
+        for _ in range(200):
+            loops.kept(flow(150.0), 30.0, error_k=-5.0)
+        assert (loops.supply.output, loops.state.ruling) == (SUPPLY.low, "")
+
+    def test_is_told_while_the_loop_would_open_by_less_than_its_deadband(self):
+        loops = KeptLoops(QUICK, replace(SUPPLY, deadband=1.2, gap=0.75))
+        told = set()
+        for scan in range(300):
+            loops.kept(flow(102.0), 35.5, error_k=1.8)
+            if scan > 100:
+                told.add((loops.state.ruling, loops.state.is_lowest))
+        assert told == {("F1_max", True)}
+
+    def test_abstains_without_its_value_and_goes_on_with_its_integral(self):
+        """One that began anew with each value would hold the limits up."""
+        steady, broken = KeptLoops(QUICK), KeptLoops(QUICK)
+        for _ in range(40):
+            steady.kept(flow(110.0), 60.0)
+            broken.kept(flow(110.0), 60.0)
+            stands = broken.supply
+            broken.kept(flow(110.0), nan)
+            assert broken.state.floor.least_pct != broken.state.floor.least_pct
+            # Without its value the supply loop holds the valve.
+            broken.supply = stands
+        assert broken.supply.output <= steady.supply.output + 0.5
+
+    def test_stays_where_it_is_when_its_value_comes_from_another_sensor(self):
+        loops = KeptLoops(QUICK)
+        for _ in range(200):
+            before = loops.kept(flow(150.0), 35.0)
+        assert loops.kept(flow(150.0), 38.0, is_elsewhere=True) == pytest.approx(before)
+
+    def test_moves_no_valve_when_the_gains_change(self):
+        loops = KeptLoops(QUICK)
+        for _ in range(200):
+            loops.kept(flow(150.0), 35.0)
+        before = [loops.kept(flow(150.0), 33.0) for _ in range(3)][-1]
+        softer = replace(SUPPLY, gain=0.3)
+        # Its integral moves it by 0.2 % in a scan; the gain alone would close it by 0.8 %.
+        assert before < loops.kept(flow(150.0), 33.0, gains=softer) < before + 0.4
+
+    def test_is_held_back_by_no_slow_limit_that_is_kept_again(self):
+        loops = KeptLoops(BOTH, stands=10.0)
+        for _ in range(60):
+            stands = loops.kept({**flow(50.0), "T1h_max": Bound(60.0, 75.0)}, 33.0)
+        assert loops.state.is_lowest
+        loops.kept({**flow(50.0), "T1h_max": Bound(60.0, 59.0)}, 33.0)
+        assert loops.allowed("T1h_max") >= stands
+
+    def test_hands_over_to_a_limit_that_has_waited_for_the_supply_to_be_warm(self):
+        """While the floor rules, the limit stands beside the valve and does not wind up."""
+        loops = KeptLoops(QUICK)
+        for _ in range(2000):
+            stands = loops.kept(flow(110.0), 35.0)
+        assert loops.allowed("F1_max") == pytest.approx(stands - 0.2 * 10.0, abs=1e-6)

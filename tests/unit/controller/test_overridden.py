@@ -172,6 +172,49 @@ class TestWhatPeopleSee:
 
 
 @pytest.fixture
+def coldest(moved):
+    """The meter stands far above its limit, and the supply is as cold as it may be."""
+    for _ in range(240):
+        moved.values["F1"] = 90.0
+        moved.scan(T2g=35.2)
+    return moved
+
+
+class TestTheLowestSupply:
+    def test_keeps_the_valve_open_and_is_told(self, coldest):
+        why = coldest.last.held[VALVE].why
+        assert valve_pct(coldest) > 20.0
+        assert "F1 90.0 of 60 m³/h rules the valve" in why
+        assert why.endswith(", but T2g is at its lowest 35 °C: it closes no further")
+        assert view(coldest).ruling == "F1_max, T2g_low"
+        low = link(coldest, "T2g_low")
+        assert low.value == pytest.approx(valve_pct(coldest), abs=0.01)
+        assert low.note == "T2g 35.2 of at least 35 °C: no limit closes further"
+
+    def test_that_lets_go_is_a_record_of_its_own(self, coldest):
+        before = reasons(coldest.last)
+        coldest.values["F1"] = 90.0
+        coldest.scan_for(60.0, T2g=45.0)
+        assert "lowest" not in coldest.last.held[VALVE].why
+        assert reasons(coldest.last) != before
+        assert link(coldest, "T2g_low").note == "T2g 45.0 of at least 35 °C"
+
+    def test_says_why_it_is_not_known(self, coldest):
+        coldest.spoil("T2g")
+        coldest.scan()
+        assert link(coldest, "T2g_low").note == "abstains, T2g out of range"
+        assert coldest.last.held[VALVE].holder is Holder.HOLD
+
+    def test_gives_way_to_a_trip_and_to_a_person(self, coldest):
+        coldest.scan(MAN)
+        coldest.scan(TO_70)
+        coldest.scan_for(60.0, T2g=35.2)
+        assert valve_pct(coldest) == 70.0
+        coldest.scan_for(40.0, T2g=91.0)
+        assert valve_pct(coldest) == 0.0
+
+
+@pytest.fixture
 def all_limits(config):
     """Every limit acts on the valve, the return's by a curve of the weather."""
     limits = replace(
