@@ -168,9 +168,15 @@ def _write(unit: Unit) -> str:
     return f"write a number and its unit: {', '.join(names)}"
 
 
+def _write_share(percent: str) -> str:
+    return f"write `{float(Fraction(percent) / 100):g}` if a share of 1 is meant, or `{percent}`"
+
+
 def _factor(text: str, number: str, spelling: str, unit: Unit) -> Fraction:
     """Return how many of the family's smallest units one `spelling` is."""
     if unit is Unit.NONE:
+        if spelling == "%":
+            raise Unreadable(f"`{text}` has a unit where none belongs", _write_share(number))
         if spelling:
             raise Unreadable(f"`{text}` has a unit where none belongs", f"write `{number}`")
         return Fraction(1)

@@ -250,11 +250,11 @@ def serve(
     """
     from config.load import load  # noqa: PLC0415 - quick --help
     from config.problem import ConfigErrors  # noqa: PLC0415 - quick --help
-    from hil_sim.desk import PortTaken, serve_site  # noqa: PLC0415 - quick --help
+    from hil_sim.desk import NotSimulated, PortTaken, serve_site  # noqa: PLC0415 - quick --help
 
     try:
         serve_site(load(config), speed=speed, outdoor_c=outdoor, seed=seed, say=_say)
-    except (ConfigErrors, PortTaken) as error:
+    except (ConfigErrors, PortTaken, NotSimulated) as error:
         _say(str(error))
         raise typer.Exit(FOUND_A_FAULT) from error
 

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 from datetime import UTC, datetime
 
-from config.model import Site
+from config.model import Site, Station
 from core.clock import LoopClock
 from hil_sim.demo_plan import is_listening, port_of
 from hil_sim.doors import fault_door
 from hil_sim.plant.weather import SteadyWeather
+from hil_sim.plc import SimPlc
 from hil_sim.scaled_loop import ScaledLoop
 from hil_sim.serve import make_station, open_bus, open_fault_door, scan_plc
 
@@ -24,6 +25,10 @@ _START_HOUR = 12.0
 
 class PortTaken(Exception):  # noqa: N818 - it reads as the claim it makes
     """Another process listens where a simulated PLC should."""
+
+
+class NotSimulated(Exception):  # noqa: N818 - it reads as the claim it makes
+    """A station has points that no simulated PLC has."""
 
 
 def serve_site(
@@ -40,6 +45,7 @@ def serve_site(
 
     Raises:
         PortTaken: Somebody listens there already.
+        NotSimulated: A station has points that the simulated PLC lacks.
     """
     for station in site.stations:
         port = port_of(next(iter(station.devices.values())))
@@ -64,6 +70,7 @@ async def _serve(site: Site, outdoor_c: float, seed: int, say: Callable[[str], N
         for station in site.stations:
             weather = SteadyWeather(outdoor_c)
             made = make_station(station, weather=weather, seed=seed, start_hour=_START_HOUR)
+            _check_points(station, made.plc)
             await open_bus(stack, station, made.plc, clock)
             await open_fault_door(stack, made, fault_door(station.station))
             scans.append(asyncio.create_task(scan_plc(made.plc)))
@@ -73,3 +80,14 @@ async def _serve(site: Site, outdoor_c: float, seed: int, say: Callable[[str], N
         await stop.wait()
         for scan in scans:
             scan.cancel()
+
+
+def _check_points(station: Station, plc: SimPlc) -> None:
+    known = plc.registers
+    lacking = [tag for tag, p in station.points.items() if tag not in known and not p.is_pulse]
+    if lacking:
+        raise NotSimulated(
+            f"the simulated PLC of {station.station} has no {', '.join(lacking)}: to rehearse "
+            "the rest, leave them out of a copy of the station and its map, and what needs them "
+            "too (as `valve.split`)"
+        )

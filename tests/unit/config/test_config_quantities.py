@@ -94,6 +94,12 @@ def test_a_quantity_is_converted_exactly_to_the_unit_it_is_kept_in(
         ("inf", Unit.NONE, "`inf` is not a quantity", "write a plain number"),
         ("79.5 °C", Unit.NONE, "`79.5 °C` has a unit where none belongs", "write `79.5`"),
         (
+            "28 %",
+            Unit.NONE,
+            "`28 %` has a unit where none belongs",
+            "write `0.28` if a share of 1 is meant, or `28`",
+        ),
+        (
             "9" * 70 + " s",
             Unit.SECOND,
             f"`{'9' * 64}...` is too long for a quantity",

@@ -16,7 +16,9 @@ from config.model import Station
 from controller.authority import Authority
 from controller.decide import Decision, decide
 from controller.plan import plan_station
+from controller.snapshot import LoopView
 from controller.state import StationState, Surroundings, first_state
+from controller.view import snapshot_of
 from core.clock import Instant
 from core.command import Command
 from core.image import ProcessImage
@@ -106,6 +108,20 @@ class Bench:
             is_simulation=is_simulation,
         )
         self.decisions: list[Decision] = []
+
+    def view(self, *, unverified: tuple[Tag, ...] = ()) -> LoopView:
+        """Return the first loop as people see it; what stands in `unverified` is not read back."""
+        snapshot = snapshot_of(
+            self.plan,
+            self.last,
+            links={"plc": link_status("plc", unverified=unverified)},
+            scans=1,
+            overruns=0,
+            is_simulation=True,
+            is_read_only=False,
+            is_faulty=False,
+        )
+        return snapshot.loops[0]
 
     @property
     def last(self) -> Decision:

@@ -12,11 +12,10 @@ from controller.arbiter import Holder
 from controller.checkpoint import keep, restore
 from controller.loop_checks import check_range
 from controller.state import first_state
-from controller.view import snapshot_of
 from core.command import LoopMode, SetMode, SetOutput
 from core.point import Tag
 from tests.contact_site import CONTACTS, THREE_STEP, write_site
-from tests.unit.controller.conftest import Bench, link_status
+from tests.unit.controller.conftest import Bench
 
 RAISE, LOWER, VALVE = Tag("CV1_raise"), Tag("CV1_lower"), Tag("CV1_SV")
 STROKE_S = 90.0
@@ -169,26 +168,13 @@ class TestTheEstimate:
 
 
 class TestWhatPeopleSee:
-    def view(self, bench):
-        snapshot = snapshot_of(
-            bench.plan,
-            bench.last,
-            links={"plc": link_status("plc")},
-            scans=1,
-            overruns=0,
-            is_simulation=True,
-            is_read_only=False,
-            is_faulty=False,
-        )
-        return snapshot.loops[0]
-
     def test_is_the_pulse_and_where_the_motor_is_believed_to_stand(self, moved):
         moved.scan_for(50.0, T2g=50.0)
-        end = self.view(moved).chain[-1]
+        end = moved.view().chain[-1]
         assert (end.name, end.unit, end.value) == ("pulse", "s", moved.last.outputs.timed[RAISE])
         assert end.note.startswith("CV1_raise; the motor is believed to stand at ")
 
     @pytest.mark.parametrize(("value", "may"), [(0.0, True), (100.0, True), (100.5, False)])
     def test_an_opening_may_be_set_by_hand_though_it_has_no_register(self, moved, value, may):
-        loop = replace(self.view(moved), mode="man")
+        loop = replace(moved.view(), mode="man")
         assert (check_range(value, loop, moved.config) is None) is may

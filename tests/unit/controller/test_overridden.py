@@ -8,10 +8,9 @@ from control_loops.heating_curve import CurvePoints
 from control_loops.override import AT_REST, ValveOverride
 from controller.arbiter import Holder
 from controller.explained import reasons
-from controller.view import snapshot_of
 from core.command import LoopMode, SetMode, SetOutput, SetSetpoint
 from core.point import Quality, Tag
-from tests.unit.controller.conftest import Bench, link_status
+from tests.unit.controller.conftest import Bench
 
 VALVE = Tag("CV1_SV")
 MAN = SetMode(station="st-01", who="ann", why="test", loop="T2g", mode=LoopMode.MAN)
@@ -48,22 +47,8 @@ def valve_pct(bench: Bench) -> float:
     return bench.values["CV1_SV"]
 
 
-def view(bench: Bench):
-    snapshot = snapshot_of(
-        bench.plan,
-        bench.last,
-        links={"plc": link_status("plc")},
-        scans=1,
-        overruns=0,
-        is_simulation=True,
-        is_read_only=False,
-        is_faulty=False,
-    )
-    return snapshot.loops[0]
-
-
 def link(bench: Bench, name: str):
-    return next(step for step in view(bench).chain if step.name == name)
+    return next(step for step in bench.view().chain if step.name == name)
 
 
 class TestALimitOnTheValve:
@@ -126,7 +111,7 @@ class TestWhatPeopleSee:
         moved.scan()
         assert moved.last.held[VALVE].holder is Holder.LOOP
         assert moved.last.held[VALVE].why.endswith(f", F1 {flow:.1f} of 60 m³/h rules the valve")
-        assert view(moved).ruling == "F1_max"
+        assert moved.view().ruling == "F1_max"
 
     def test_is_how_far_each_limit_lets_it_open(self, moved):
         flow, warm = link(moved, "F1_max"), link(moved, "T1h_max")
@@ -134,7 +119,7 @@ class TestWhatPeopleSee:
         assert flow.value == pytest.approx(valve_pct(moved), abs=0.01)
         assert warm.note == "T1h 48.0 of 65.0 °C"
         assert warm.value > flow.value
-        names = [step.name for step in view(moved).chain]
+        names = [step.name for step in moved.view().chain]
         assert names.index("F1_max") < names.index("demand") < names.index("arbiter")
 
     def test_is_a_limit_on_setpoint_and_valve_side_by_side(self, config):
@@ -142,7 +127,7 @@ class TestWhatPeopleSee:
         circuit = replace(config.circuits["main"], limits=limits)
         bench = FlowBench(replace(config, circuits={"main": circuit})).take_over()
         bench.scan_for(900.0, T2g=40.0)
-        assert view(bench).ruling == "T2g_high, F1_max"
+        assert bench.view().ruling == "T2g_high, F1_max"
 
     def test_changes_with_a_record_of_its_own(self, moved):
         before = reasons(moved.last)
@@ -186,7 +171,7 @@ class TestTheLowestSupply:
         assert valve_pct(coldest) > 20.0
         assert "F1 90.0 of 60 m³/h rules the valve" in why
         assert why.endswith(", but T2g is at its lowest 35 °C: it closes no further")
-        assert view(coldest).ruling == "F1_max, T2g_low"
+        assert coldest.view().ruling == "F1_max, T2g_low"
         low = link(coldest, "T2g_low")
         assert low.value == pytest.approx(valve_pct(coldest), abs=0.01)
         assert low.note == "T2g 35.2 of at least 35 °C: no limit closes further"

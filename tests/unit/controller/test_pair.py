@@ -13,11 +13,10 @@ from controller.checkpoint import keep, restore
 from controller.loop_checks import check_range
 from controller.plan import plan_station
 from controller.state import first_state
-from controller.view import snapshot_of
 from core.command import LoopMode, SetMode, SetOutput
 from core.point import Tag
 from tests.pair_plant import pair_station
-from tests.unit.controller.conftest import Bench, link_status
+from tests.unit.controller.conftest import Bench
 
 BOTH, FIRST, SECOND = Tag("CV_SV"), Tag("CV1_SV"), Tag("CV2_SV")
 SEQUENCE = Sequence(0.3, 50.0)
@@ -53,20 +52,6 @@ def to(value: float) -> SetOutput:
 def written(bench: Bench) -> tuple[float, float]:
     values = bench.last.outputs.values
     return values[FIRST], values[SECOND]
-
-
-def view(bench: Bench):
-    snapshot = snapshot_of(
-        bench.plan,
-        bench.last,
-        links={"plc": link_status("plc")},
-        scans=1,
-        overruns=0,
-        is_simulation=True,
-        is_read_only=False,
-        is_faulty=False,
-    )
-    return snapshot.loops[0]
 
 
 class TestOneOpeningOfBoth:
@@ -159,7 +144,7 @@ class TestTakingOver:
 class TestWhatPeopleSee:
     def test_ends_with_what_each_valve_gets(self, moved):
         moved.scan_for(100.0, T2g=50.0)
-        *_, arbiter, first, second = view(moved).chain
+        *_, arbiter, first, second = moved.view().chain
         assert arbiter.value == moved.last.held[BOTH].value
         assert [(one.name, one.value, one.unit) for one in (first, second)] == [
             ("CV1_SV", moved.last.outputs.values[FIRST], "%"),
@@ -169,23 +154,12 @@ class TestWhatPeopleSee:
 
     def test_is_not_verified_until_both_are(self, moved):
         moved.scan()
-        assert view(moved).is_verified is True
-        links = {"plc": link_status("plc", unverified=(SECOND,))}
-        snapshot = snapshot_of(
-            moved.plan,
-            moved.last,
-            links=links,
-            scans=1,
-            overruns=0,
-            is_simulation=True,
-            is_read_only=False,
-            is_faulty=False,
-        )
-        assert snapshot.loops[0].is_verified is False
+        assert moved.view().is_verified is True
+        assert moved.view(unverified=(SECOND,)).is_verified is False
 
     @pytest.mark.parametrize(("value", "may"), [(0.0, True), (100.0, True), (100.5, False)])
     def test_an_opening_of_both_may_be_set_though_it_has_no_register(self, moved, value, may):
-        loop = replace(view(moved), mode="man")
+        loop = replace(moved.view(), mode="man")
         assert loop.output_tag == BOTH
         assert (check_range(value, loop, moved.config) is None) is may
 

@@ -14,7 +14,7 @@ from config.problem import ConfigErrors
 from hil_sim.bench.clairvoyant import clairvoyant
 from hil_sim.bench.comfort import degree_hours_below_floor, shift_to_comfort
 from hil_sim.bench.control import BoundBeaten, Settings, bench_control
-from hil_sim.bench.controllers import ANCHOR, SHIPPED, bench_stations
+from hil_sim.bench.controllers import ANCHOR, SHIPPED, bench_stations, station_for
 from hil_sim.bench.lane import Lane, exact_curve, run_lane
 from hil_sim.bench.primary_step import least_peaks, primary_step
 from hil_sim.bench.rig import Collectors
@@ -254,6 +254,29 @@ def test_the_shipped_controller_takes_over_and_holds_the_supply() -> None:
     assert outcome.figures["supply_rmse_k"] < 0.6
     assert 19.5 < outcome.figures["room_mean_c"] < 21.5
     assert outcome.figures["valve_strokes_per_day"] > 0.0
+
+
+def test_the_time_with_the_valve_wide_open_is_told() -> None:
+    plant = reference_plant()
+    small = replace(plant, valve=replace(plant.valve, kvs_m3h=0.3 * plant.valve.kvs_m3h))
+    assert run_lane(a_lane(ANCHOR, a_day())).figures["saturated_pct"] == 0.0
+    starved = run_lane(replace(a_lane(ANCHOR, a_day()), plant=small)).figures
+    assert starved["saturated_pct"] > 90.0
+
+
+@pytest.mark.parametrize(
+    ("name", "on_radiators", "on_a_floor"), [(SHIPPED, 12.0, 6.0), ("shipped-default", None, None)]
+)
+def test_what_is_tight_on_radiators_is_half_as_many_kelvins_on_a_floor(
+    name: str, on_radiators: float | None, on_a_floor: float | None
+) -> None:
+    plant = reference_plant()
+    floor = replace(plant, emitter=replace(plant.emitter, slab_kj_per_m2k=150.0))
+    gains = [
+        station_for(name, one, {-20.0: 45.0, 10.0: 25.0}, 21.0).rooms.trim.gain
+        for one in (plant, floor)
+    ]
+    assert gains == [on_radiators, on_a_floor]
 
 
 def test_a_neutral_zone_saves_the_motor_and_costs_accuracy() -> None:
