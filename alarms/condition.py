@@ -166,7 +166,8 @@ class BadQuality(_Common):
     """At least one of `tags` is BAD.
 
     STALE freezes the alarm instead: a late answer is the link's trouble and not yet a broken
-    sensor's. It becomes BAD when it stays away, and DeviceLost explains that.
+    sensor's. It becomes BAD when it stays away, and DeviceLost explains that. So does a tag that
+    has not come yet (BAD and of no age): nobody knows anything of its sensor.
     """
 
     kind: Literal["bad_quality"] = "bad_quality"
@@ -177,16 +178,17 @@ class BadQuality(_Common):
         return tuple(Band(tag) for tag in self.tags)
 
     def holds(self, facts: Facts, *, is_active: bool) -> bool | None:  # noqa: ARG002 - one signature for all kinds
-        """Return True if a tag is BAD, False if all are usable, else None."""
+        """Return True if a tag is known to be BAD, False if all are usable, else None."""
         answer: bool | None = False
         value = facts.value
         for tag in self.tags:
             seen = value(tag)
             if seen != seen:  # noqa: PLR0124 - the cheapest test for NaN; a Sample is made only then
-                quality = facts[tag].quality
-                if quality is Quality.BAD:
+                sample = facts[tag]
+                is_bad = sample.quality is Quality.BAD
+                if is_bad and sample.age_s != math.inf:
                     return True
-                if quality is Quality.STALE:
+                if is_bad or sample.quality is Quality.STALE:
                     answer = None
         return answer
 

@@ -1,6 +1,7 @@
 """The newest value of each point of a device, and how it ages when no newer one comes.
 
 Rule: silence is no value; it makes a GOOD value STALE and at last BAD, and never anything else.
+What never came is BAD from the first, but of no age until it would be BAD for silence alone.
 """
 
 import math
@@ -19,7 +20,9 @@ _BAD_S_MIN = 60.0
 class Columns(NamedTuple):
     """Values, qualities (a `Quality` byte each) and ages of a device's points, in table order.
 
-    `doubts` says by column why a check does not trust a value; empty while all is well.
+    A column that has never come is for ever old (inf) while it may still come in time, then as old
+    as the wait for it. `doubts` says by column why a check does not trust a value; empty while all
+    is well.
     """
 
     values: tuple[float, ...]
@@ -58,6 +61,8 @@ class Ageing:
         "_qualities",
         "_runs",
         "_stale_after_s",
+        "_unread_after_s",
+        "_waits_since_s",
         "at_s",
         "true_at_s",
         "values",
@@ -68,6 +73,11 @@ class Ageing:
         self._bad_after_s = tuple(
             max(_BAD_S_MIN, _BAD_PERIODS * period_s) for period_s in periods_s
         )
+        # What is read once never ages; when it does not come at all it is missed like the rest.
+        self._unread_after_s = tuple(
+            bad_s if math.isfinite(bad_s) else _BAD_S_MIN for bad_s in self._bad_after_s
+        )
+        self._waits_since_s: float | None = None
         self.values = [math.nan] * len(periods_s)
         self._qualities = bytearray(len(periods_s))
         self.at_s = [-math.inf] * len(periods_s)
@@ -99,7 +109,13 @@ class Ageing:
                 self._runs[start] = _Run(end, at_s, run.patience_s)
 
     def forget(self) -> None:
-        """Make everything BAD at once."""
+        """Make everything BAD at once, as if it had never come; the wait for it begins anew.
+
+        It goes on where nothing has come since the last time: a wrong device is forgotten in every
+        poll, and its values are missed all the same.
+        """
+        if any(at_s > -math.inf for at_s in self.at_s):
+            self._waits_since_s = None
         self.values = [math.nan] * len(self.values)
         self._qualities = bytearray(len(self.values))
         self.at_s = [-math.inf] * len(self.values)
@@ -108,19 +124,24 @@ class Ageing:
 
     def columns(self, now_s: float) -> Columns:
         """Return all values as old as they are now."""
-        ages_s = self._fresh_ages_s(now_s)
-        if ages_s is not None:
-            return Columns(tuple(self.values), bytes(self._qualities), ages_s)
-        ages_s = tuple([now_s - at_s for at_s in self.true_at_s])
+        fresh_s = self._fresh_ages_s(now_s)
+        if fresh_s is not None:
+            return Columns(tuple(self.values), bytes(self._qualities), fresh_s)
+        ages_s = [now_s - at_s for at_s in self.true_at_s]
+        if self._waits_since_s is None:
+            self._waits_since_s = now_s
+        waits_s = now_s - self._waits_since_s
         values = self.values.copy()
         qualities = self._qualities.copy()
         for i, age_s in enumerate(ages_s):
             if age_s >= self._bad_after_s[i]:
                 values[i] = math.nan
                 qualities[i] = Quality.BAD
+                if age_s == math.inf and waits_s >= self._unread_after_s[i]:
+                    ages_s[i] = waits_s
             elif age_s >= self._stale_after_s[i]:
                 qualities[i] = min(qualities[i], Quality.STALE)
-        return Columns(tuple(values), bytes(qualities), ages_s)
+        return Columns(tuple(values), bytes(qualities), tuple(ages_s))
 
     def _fresh_ages_s(self, now_s: float) -> tuple[float, ...] | None:
         """Return the age of each column while none is STALE, run by run; None where one may be."""

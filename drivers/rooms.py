@@ -14,7 +14,6 @@ from drivers.collector import FlatBoard
 
 _BAD_AGES = 4.0
 _FOR_EVER = float("inf")
-_NO_ROOM = Sample(math.nan, Quality.BAD, _FOR_EVER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,8 @@ class RoomPoints:
 
     Args:
         reporters: Its flats.
-        max_age_s: A room is STALE when its measurement is older, and BAD after four times that.
+        max_age_s: A room is STALE when its measurement is older, and BAD after four times that. One
+            that never reported is BAD too, and for ever old until it is missed for so long.
         figures: By circuit, the figures of its usable rooms that are counted here, with their tags.
     """
 
@@ -43,6 +43,7 @@ class RoomPoints:
     ) -> None:
         self._reporters = tuple(reporters)
         self._max_age_s = max_age_s
+        self._waits_since_s: float | None = None
         self._figures = [
             (tuple(tags), [i for i, r in enumerate(reporters) if r.flat.circuit == circuit])
             for circuit, tags in figures.items()
@@ -57,6 +58,8 @@ class RoomPoints:
 
     def columns(self, now_s: float) -> Columns:
         """Return all rooms as old as they are at the loop time `now_s`, and their figures."""
+        if self._waits_since_s is None:
+            self._waits_since_s = now_s
         samples = [self._sample(reporter, now_s) for reporter in self._reporters]
         for wanted, members in self._figures:
             readings = [RoomReading(self._reporters[i].flat, samples[i]) for i in members]
@@ -69,21 +72,27 @@ class RoomPoints:
         )
 
     def _sample(self, reporter: Reporter, now_s: float) -> Sample:
+        bad_after_s = _BAD_AGES * self._max_age_s
         room = reporter.board.room(reporter.device)
         if room is None:
-            return _NO_ROOM
+            waits_s = now_s - (now_s if self._waits_since_s is None else self._waits_since_s)
+            return Sample(math.nan, Quality.BAD, waits_s if waits_s >= bad_after_s else _FOR_EVER)
         age_s = max(0.0, now_s - room.true_s)
-        if age_s >= _BAD_AGES * self._max_age_s:
+        if age_s >= bad_after_s:
             return Sample(math.nan, Quality.BAD, age_s)
         is_good = room.is_live and age_s < self._max_age_s
         return Sample(room.value_c, Quality.GOOD if is_good else Quality.STALE, age_s)
 
 
 def _counted(readings: Sequence[RoomReading]) -> Mapping[Figure, Sample]:
-    """Return the figures of some rooms; they are as old as the oldest that counts."""
+    """Return the figures of some rooms; they are as old as the oldest that counts.
+
+    Where none counts they are as old as the youngest of the others.
+    """
     figures = room_figures(readings)
     ages_s = [reading.sample.age_s for reading in readings if reading.sample.is_usable]
-    age_s = max(ages_s, default=_FOR_EVER)
+    unusable_s = min((reading.sample.age_s for reading in readings), default=_FOR_EVER)
+    age_s = max(ages_s, default=unusable_s)
     quality = Quality.GOOD if figures.rooms else Quality.BAD
     return {
         "avg": Sample(figures.avg_c, quality, age_s),

@@ -235,6 +235,14 @@ class TestPlcCut:
         assert {alarm for row in run.rows for alarm in row.alarms} == {"comms_lost"}, run.again
 
 
+def test_a_plc_that_is_off_when_the_daemon_starts_is_one_alarm_and_no_broken_sensor():
+    run = played("plc-off-at-start")
+    assert run.rows[0].quality == Quality.BAD
+    assert run.result.figures["alarms_raised"] == 1, run.again
+    assert run.result.broken_invariants == [], run.again
+    assert run.result.verdict == "pass", run.again
+
+
 def test_a_cut_in_a_thaw_leaves_heatds_last_setpoint_far_behind():
     """Else the hand-over of that drill would prove no more than the one in calm weather."""
     run = played("plc-cut-in-a-thaw")

@@ -114,6 +114,22 @@ def test_bad_quality_is_about_bad_and_leaves_stale_to_the_link(facts, dull, qual
     assert math.isnan(condition.observed(seen))
 
 
+@pytest.mark.parametrize(
+    ("ages_s", "holds"),
+    [
+        ((math.inf, math.inf), None),
+        ((math.inf, 0.0), True),
+        ((75.0, math.inf), True),
+        ((75.0, 75.0), True),
+    ],
+)
+def test_bad_quality_says_nothing_of_what_has_not_come_yet(facts, dull, ages_s, holds):
+    condition = BadQuality(tags=("T2g", "T2h"), **dull)
+    seen = replace(facts(T2g=None, T2h=None), ages_s=ages_s)
+    assert condition.holds(seen, is_active=False) is holds
+    assert condition.holds(seen, is_active=True) is holds
+
+
 @pytest.mark.parametrize("lost", [True, False, None])
 def test_a_device_is_lost_when_its_fact_says_so(facts, dull, lost):
     condition = DeviceLost(device="plc", **dull)

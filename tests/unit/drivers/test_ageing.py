@@ -42,6 +42,41 @@ def test_what_never_came_is_bad_and_older_than_anything():
     assert columns.ages_s == (math.inf,)
 
 
+@pytest.mark.parametrize(
+    ("waits_s", "fast_s", "slow_s", "once_s"),
+    [
+        (0.0, math.inf, math.inf, math.inf),
+        (59.9, math.inf, math.inf, math.inf),
+        (60.0, 60.0, math.inf, 60.0),
+        (719.9, 719.9, math.inf, 719.9),
+        (720.0, 720.0, 720.0, 720.0),
+    ],
+)
+def test_what_never_came_is_missed_when_silence_alone_would_make_it_bad(
+    waits_s, fast_s, slow_s, once_s
+):
+    ageing = Ageing([5.0, 60.0, math.inf])
+    ageing.columns(1000.0)
+
+    columns = ageing.columns(1000.0 + waits_s)
+
+    assert columns.ages_s == pytest.approx((fast_s, slow_s, once_s))
+    assert columns.qualities == bytes([BAD] * 3)
+    assert all(math.isnan(value) for value in columns.values)
+
+
+def test_what_was_forgotten_is_waited_for_anew_but_only_once():
+    ageing = Ageing([5.0])
+    ageing.columns(0.0)
+    ageing.keep([Block(0, (45.0,), bytes([GOOD]))], at_s=0.0)
+    for now_s in (100.0, 130.0):
+        ageing.forget()
+        assert ageing.columns(now_s).ages_s == (math.inf,)
+
+    assert ageing.columns(159.0).ages_s == (math.inf,)
+    assert ageing.columns(160.0).ages_s == (60.0,)
+
+
 def test_a_bad_value_stays_bad_while_it_ages():
     ageing = Ageing([5.0])
     ageing.keep([Block(0, (math.nan,), bytes([BAD]))], at_s=0.0)

@@ -66,6 +66,20 @@ def test_a_flat_that_never_reported_is_bad_and_a_retained_one_stale():
     assert found["room.b"][1] == STALE
 
 
+def test_a_flat_that_never_reports_is_missed_when_silence_would_make_it_bad():
+    board, points = made(names=("a",))
+    seen(points, 100.0)
+    late = 4 * MAX_AGE_S
+
+    assert seen(points, 100.0 + late - 1.0)["room.a"][1:] == (BAD, math.inf)
+    found = seen(points, 100.0 + late)
+    assert found["room.a"][1:] == (BAD, late)
+    assert found["T_room_avg"][1:] == (BAD, late)
+
+    say(board, "a", 21.0, age_s=1.5 * MAX_AGE_S)
+    assert seen(points)["T_room_avg"][1:] == (BAD, 1.5 * MAX_AGE_S)
+
+
 def test_the_figures_count_usable_rooms_and_are_as_old_as_the_oldest():
     board, points = made()
     say(board, "a", 20.0, age_s=10.0)
