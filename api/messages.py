@@ -93,9 +93,9 @@ class LoopStatus(Message):
     """One loop: what it wants, sees and does. `is_verified` is null until read back.
 
     `quality`, `age_s` and `reason` (why it is not good) are those of the measured value; `ruling`
-    is what rules the setpoint (operator, a limit) and which limit the valve, empty where it is as
-    configured. `figures` is null before the loop has been in control, `tune` before its first
-    autotune.
+    is what rules the setpoint (operator, a limit), `output_ruling` which limit rules the output in
+    the loop's place; each is empty where it is as configured. `figures` is null before the loop has
+    been in control, `tune` before its first autotune.
     """
 
     name: str
@@ -113,6 +113,7 @@ class LoopStatus(Message):
     age_s: Number = None
     reason: str = ""
     ruling: str = ""
+    output_ruling: str = ""
     figures: LoopFigures | None = None
     has_no_register: bool = False
     can_tune: bool = False

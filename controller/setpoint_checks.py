@@ -11,6 +11,8 @@ from core.command import EndSetpoint, LoopMode, SetOffset, SetSetpoint
 
 OFFSET_K_MAX = 10.0
 _MIN_PER_H = 60.0
+_NO_LIMIT = ("", "operator")
+_RANGE = ("T2g_low", "T2g_high")
 
 
 def preview_setpoint(
@@ -49,7 +51,7 @@ def _preview_offset(command: SetOffset, loop: LoopView, now: StationSnapshot) ->
         wanted=quantity(command.offset_k, "K"),
         mode=loop.mode,
         holder="",
-        warnings=((waits,) if _given(loop) else ()) + not_ours(now),
+        warnings=(*((waits,) if _given(loop) else ()), *_limited(loop), *not_ours(now)),
     )
 
 
@@ -78,7 +80,8 @@ def _preview_given(
         wanted=wanted,
         mode=loop.mode,
         holder=_holder(loop),
-        warnings=(*warnings, *not_ours(now)),
+        # What is given lies within the range of T2g, so that neither end of it rules any more.
+        warnings=(*warnings, *_limited(loop, no_limit=(*_NO_LIMIT, *_RANGE)), *not_ours(now)),
     )
 
 
@@ -118,6 +121,17 @@ def _holder(loop: LoopView) -> str:
 def _given(loop: LoopView) -> ChainStep | None:
     """Return the setpoint that a person gave, with who and why; None where the curve rules."""
     return next((link for link in loop.chain if link.name == GIVEN_STEP), None)
+
+
+def _limited(loop: LoopView, *, no_limit: tuple[str, ...] = _NO_LIMIT) -> tuple[str, ...]:
+    """Return which limit rules the setpoint now, and which the valve, as sentences."""
+    found = []
+    if loop.ruling not in no_limit:
+        found.append(f"limited now by {loop.ruling}: the setpoint moves no further than it allows")
+    if loop.output_ruling:
+        ruler = loop.output_ruling
+        found.append(f"limited now by {ruler}: the valve opens no further than it allows")
+    return tuple(found)
 
 
 def _offset_k(loop: LoopView) -> float:

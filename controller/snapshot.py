@@ -67,8 +67,9 @@ class LoopView:
     `output_tag` the point it moves. `holder` is the winner of the arbiter: trip, frost, operator,
     source, loop, tracking or hold. `is_verified` is None until the PLC has been read back.
     `quality`, `age_s` and `reason` (why it is not good) are those of the measured value. `ruling`
-    is what rules the setpoint (operator, a limit) and which limit the valve, empty where it is as
-    configured. `figures` says how the loop fares; None before it has been in control.
+    is what rules the setpoint (operator, a limit), `output_ruling` which limit rules the output in
+    the loop's place; each is empty where it is as configured. `figures` says how the loop fares;
+    None before it has been in control.
     `has_no_register`: its output is an opening that the pulses of two contacts make, or two valves
     in sequence. `can_tune`: it has an autotune; `tune` is the one under way or the last one, None
     before the first.
@@ -90,6 +91,7 @@ class LoopView:
     age_s: float = nan
     reason: str = ""
     ruling: str = ""
+    output_ruling: str = ""
     figures: LoopFigures | None = None
     has_no_register: bool = False
     can_tune: bool = False

@@ -55,9 +55,11 @@ def _status_row(station: StationStatus, loop: LoopStatus | None) -> tuple[str | 
     return (
         f"{station.station} {circuit}".rstrip(),
         _number(station.outdoor_c),
-        f"{_number(loop.setpoint)}{_ruling(loop)}" if loop else _NOTHING,
+        f"{_number(loop.setpoint)}{_ruled(loop.ruling)}" if loop else _NOTHING,
         _number(loop.measured if loop else None),
-        _quantity(loop.output, loop.output_unit) if loop else _NOTHING,
+        f"{_quantity(loop.output, loop.output_unit)}{_ruled(loop.output_ruling)}"
+        if loop
+        else _NOTHING,
         _number(station.rooms_p10_c),
         station.source,
         _authority(station),
@@ -108,9 +110,10 @@ def _loops(loops: Sequence[LoopStatus]) -> Table:
         table.add_row(
             loop.name,
             loop.mode.upper(),
-            f"{_quantity(loop.setpoint, loop.unit)}{_ruling(loop)}",
+            f"{_quantity(loop.setpoint, loop.unit)}{_ruled(loop.ruling)}",
             _quantity(loop.measured, loop.unit),
-            f"{loop.output_tag} {_quantity(loop.output, loop.output_unit)}",
+            f"{loop.output_tag} {_quantity(loop.output, loop.output_unit)}"
+            f"{_ruled(loop.output_ruling)}",
             loop.holder,
             loop.why,
             _verdict(is_verified=loop.is_verified),
@@ -118,9 +121,9 @@ def _loops(loops: Sequence[LoopStatus]) -> Table:
     return table
 
 
-def _ruling(loop: LoopStatus) -> str:
-    """Return the mark of a setpoint that is not what is configured: ` (operator)`."""
-    return f" ({loop.ruling})" if loop.ruling else ""
+def _ruled(ruling: str) -> str:
+    """Return the mark of a setpoint or valve that is not what the loop would have it."""
+    return f" ({ruling})" if ruling else ""
 
 
 def _devices(devices: Sequence[DeviceStatus]) -> Table:

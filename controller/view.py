@@ -221,7 +221,8 @@ def _loop(
         output_unit=row.output_unit,
         holder=claim.holder.name.lower(),
         why=claim.why,
-        ruling=_ruling(circuit) if is_supply else "",
+        ruling=circuit.chain.rules if is_supply else "",
+        output_ruling=_output_ruling(circuit) if is_supply else "",
         is_verified=is_verified,
         chain=(*wish, _measured(image, plan, name, row.unit), *terms, arbiter, *ends),
         quality=_name(measured.quality),
@@ -322,10 +323,10 @@ def _rooms_note(rooms: TrimMove) -> str:
     return ", ".join(notes)
 
 
-def _ruling(circuit: CircuitResult) -> str:
-    """Return what rules the setpoint, and which limit the valve; empty where it is the loop."""
+def _output_ruling(circuit: CircuitResult) -> str:
+    """Return which limit rules the valve, and whether one stops it; empty where it is the loop."""
     override = circuit.state.override
-    rulers = circuit.chain.rules, override.ruling, "T2g_low" if override.is_lowest else ""
+    rulers = override.ruling, "T2g_low" if override.is_lowest else ""
     return ", ".join(one for one in rulers if one)
 
 

@@ -192,6 +192,30 @@ class TestAPreview:
                 snapshot(loops=(GIVEN,)),
                 ("a person's setpoint rules: the offset counts once that has ended",),
             ),
+            (
+                replace(COOLER, setpoint_c=56.3),
+                snapshot(loops=(replace(VALVE, ruling="T1h_max", output_ruling="F1_max"),)),
+                (
+                    "the offset of 1 K waits meanwhile",
+                    "limited now by T1h_max: the setpoint moves no further than it allows",
+                    "limited now by F1_max: the valve opens no further than it allows",
+                ),
+            ),
+            (
+                replace(COOLER, setpoint_c=56.3),
+                snapshot(loops=(replace(VALVE, ruling="T2g_high"),)),
+                ("the offset of 1 K waits meanwhile",),
+            ),
+            (
+                WARMER,
+                snapshot(loops=(replace(VALVE, ruling="T2g_high"),)),
+                ("limited now by T2g_high: the setpoint moves no further than it allows",),
+            ),
+            (
+                WARMER,
+                snapshot(loops=(replace(VALVE, output_ruling="T2g_low"),)),
+                ("limited now by T2g_low: the valve opens no further than it allows",),
+            ),
         ],
     )
     def test_of_a_setpoint_says_what_it_waits_for_and_what_waits_for_it(

@@ -111,7 +111,7 @@ class TestWhatPeopleSee:
         moved.scan()
         assert moved.last.held[VALVE].holder is Holder.LOOP
         assert moved.last.held[VALVE].why.endswith(f", F1 {flow:.1f} of 60 m³/h rules the valve")
-        assert moved.view().ruling == "F1_max"
+        assert (moved.view().ruling, moved.view().output_ruling) == ("", "F1_max")
 
     def test_is_how_far_each_limit_lets_it_open(self, moved):
         flow, warm = link(moved, "F1_max"), link(moved, "T1h_max")
@@ -127,7 +127,7 @@ class TestWhatPeopleSee:
         circuit = replace(config.circuits["main"], limits=limits)
         bench = FlowBench(replace(config, circuits={"main": circuit})).take_over()
         bench.scan_for(900.0, T2g=40.0)
-        assert bench.view().ruling == "T2g_high, F1_max"
+        assert (bench.view().ruling, bench.view().output_ruling) == ("T2g_high", "F1_max")
 
     def test_changes_with_a_record_of_its_own(self, moved):
         before = reasons(moved.last)
@@ -171,7 +171,7 @@ class TestTheLowestSupply:
         assert valve_pct(coldest) > 20.0
         assert "F1 90.0 of 60 m³/h rules the valve" in why
         assert why.endswith(", but T2g is at its lowest 35 °C: it closes no further")
-        assert coldest.view().ruling == "F1_max, T2g_low"
+        assert coldest.view().output_ruling == "F1_max, T2g_low"
         low = link(coldest, "T2g_low")
         assert low.value == pytest.approx(valve_pct(coldest), abs=0.01)
         assert low.note == "T2g 35.2 of at least 35 °C: no limit closes further"

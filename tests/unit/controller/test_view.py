@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 from rich.console import Console, RenderableType
 
-from api.messages import Status
+from api.messages import StationStatus, Status
 from config.formula import Amount
 from config.model import Calibration
 from control_loops.monitor import LoopFigures
@@ -126,7 +126,22 @@ def test_the_status_marks_a_setpoint_that_is_not_the_curves(ours):
     assert "(operator)" not in shown(station_view(station_of(seen(ours))))
     ours.scan(SetSetpoint(**TOLD, circuit="main", setpoint_c=56.2))
     status = station_of(seen(ours))
-    whole = Status(
+    assert "56.2 °C (operator)" in shown(station_view(status))
+    assert "56.2 (operator)" in shown(status_table(whole_of(status)))
+
+
+def test_the_status_marks_a_valve_that_a_limit_rules_and_not_its_setpoint(ours):
+    status = station_of(seen(ours))
+    supply = status.loops[0].model_copy(update={"output_ruling": "F1_max"})
+    ruled = status.model_copy(update={"loops": (supply, *status.loops[1:])})
+    assert "40.0 % (F1_max)" not in shown(station_view(status))
+    for table in (station_view(ruled), status_table(whole_of(ruled))):
+        assert "40.0 % (F1_max)" in shown(table)
+        assert shown(table).count("(F1_max)") == 1
+
+
+def whole_of(status: StationStatus) -> Status:
+    return Status(
         at=status.at,
         started_at=status.at,
         is_simulation=True,
@@ -134,8 +149,6 @@ def test_the_status_marks_a_setpoint_that_is_not_the_curves(ours):
         stations=(status,),
         waiting=(),
     )
-    assert "56.2 °C (operator)" in shown(station_view(status))
-    assert "56.2 (operator)" in shown(status_table(whole))
 
 
 def shown(view: RenderableType) -> str:
