@@ -18,6 +18,7 @@ from config.draft import Draft, entries
 from config.model import (
     BOILER_OUTPUTS,
     FALLBACK_TAGS,
+    SECOND_VALVE,
     SIMULATOR_IDS,
     AuthoritySettings,
     Circuit,
@@ -29,6 +30,7 @@ from config.problem import Problem, problem_at
 from config.quantities import format_quantity
 from config.relation_checks import heat_balance_problems, relation_problems
 from config.tree import Branch
+from config.valve_checks import limits_beyond_meters, place_of, valve_limits, valve_points
 from config.weather_checks import outdoor_problems, weather_sources
 from control_loops.source import GasBoiler, NetworkSource
 from core.point import Tag, Unit
@@ -92,6 +94,11 @@ def _needed_tags(draft: Draft) -> Iterator[Problem]:
         tags = [draft.circuit_tag(name, tag) for tag in reads]
         outputs = [draft.circuit_tag(name, tag) for tag in writes]
         yield from _lacking(draft, f"the circuit `{name}`", place, tags, outputs)
+        if circuit.valve.split is not None:
+            output, position = (draft.circuit_tag(name, tag) for tag in SECOND_VALVE)
+            place = draft.tree.at("circuits", name, "valve", "split")
+            outputs = [output] if written == "valve" else []
+            yield from _lacking(draft, "`split`", place, [position], outputs)
     if authority is not None and draft.writes:
         place, beat = draft.tree.at("authority"), authority.heartbeat
         signals = ("LOC_REM", "ESTOP", "FALLBACK", beat.read)
@@ -109,13 +116,14 @@ def _circuit_needs(circuit: Circuit, write: str) -> tuple[list[str], list[str]]:
     """Return what a circuit reads and what heatd writes in it, by the circuit's own names."""
     pumps = (*circuit.pumps.duty, *circuit.makeup.pumps)
     reads = ["T2g", "T2h", "P2h", "P2D", *(f"{pump}_run" for pump in pumps)]
-    reads += valve_positions(circuit)
+    reads += [point for point in valve_positions(circuit) if point not in SECOND_VALVE]
     reads += [point for point in circuit.pumps.dp_at if point != "P2D"]
     if write == "none":
         return reads, []
     pulses = [f"{pump}_{order}" for pump in pumps for order in ("start", "stop")]
     moved = valve_outputs(circuit) if write == "valve" else ("T2g_SP",)
-    return reads, [*moved, "XP_SV", "BP_SV", *pulses, *FALLBACK_TAGS]
+    first = [point for point in moved if point not in SECOND_VALVE]
+    return reads, [*first, "XP_SV", "BP_SV", *pulses, *FALLBACK_TAGS]
 
 
 def _lacking(
@@ -173,6 +181,8 @@ def _output_ranges(draft: Draft) -> Iterator[Problem]:
                 f"but heatd may have to write {low:g}..{high:g} {unit}"
             )
             place = draft.tree.at("circuits", name, part).key_place
+            if part == "pid":  # what moves a valve is not all in `pid`: a trip shuts it
+                place = place_of(draft, point.tag, "range")
             yield problem_at(place, message, "widen the `range` in the map, or narrow the limits")
 
 
@@ -184,29 +194,6 @@ def _valve_spans(circuit: Circuit) -> list[tuple[str, float]]:
     if circuit.valve.sequence is None:
         return [("CV1_SV", circuit.pid.output_high_pct)]
     return [(output, 100.0) for output in valve_outputs(circuit)]
-
-
-_SEEN_BY = {"T1h_max": "T1h", "T1h_over_T2h": "T1h", "F1_max": "F1", "Q1_max": "Q1"}
-
-
-def _valve_limits(draft: Draft) -> Iterator[Problem]:
-    """Yield limits that would act on nothing: of a valve that the PLC moves, or without a value."""
-    authority: AuthoritySettings | None = draft.values.get("authority")
-    for name, circuit in draft.circuits.items():
-        override = circuit.limits.valve_override
-        if override is None:
-            continue
-        branch = draft.tree.at("circuits", name, "limits", "valve_override")
-        if authority is not None and authority.write == "setpoint":
-            message = "the PLC's own loop moves this valve, so limits cannot act on it"
-            hint = "remove `valve_override`: the limits then act on the setpoint"
-            yield problem_at(branch.key_place, message, hint)
-        for limiter in override.by:
-            tag = _SEEN_BY[limiter]
-            if draft.are_tags_known and Tag(tag) not in draft.points:
-                message = f"`{limiter}` rests on `{tag}`, which no map of the station has"
-                place = branch.at("by").place
-                yield problem_at(place, message, "add it to the map, or take it out of `by`")
 
 
 def _pumps_of_two(draft: Draft) -> Iterator[Problem]:
@@ -343,7 +330,9 @@ _STATION_CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     forbidden_points,
     _needed_tags,
     _output_ranges,
-    _valve_limits,
+    valve_limits,
+    limits_beyond_meters,
+    valve_points,
     contact_problems,
     _pumps_of_two,
     _identities,

@@ -329,6 +329,9 @@ SEQUENCE = (("CV1_SV", "CV1_U"), ("CV2_SV", "CV2_U"))
 """What is written to the two valves of a sequence, first valve first, and where each stands."""
 
 
+SECOND_VALVE = SEQUENCE[1]
+
+
 def valve_outputs(circuit: Circuit) -> tuple[str, ...]:
     """Return what heatd writes to move the circuit's valve, as the circuit calls it."""
     if circuit.valve.split is not None:
