@@ -111,7 +111,10 @@ def read_map(tree: Branch, driver: str, stem: str) -> LoadedMap:
         known = known_by_tag(tag.rpartition(".")[2])
         if known is not None and is_taken_wrongly(known, row.unit):
             message = f"control takes `{tag}` in {known.unit.value}, not in {row.unit.value}"
-            hint = f"write `unit: {known.unit.value}`, and the `scale` that makes it so"
+            unit = known.unit.value
+            # No plain value of YAML begins with a percent sign.
+            unit = f'"{unit}"' if unit.startswith("%") else unit
+            hint = f"write `unit: {unit}`, and the `scale` that makes it so"
             reader.add(points.at(tag, "unit").place, message, hint)
     if is_modbus:
         made = _modbus_map(rows, tree, tuple(reader.problems))
