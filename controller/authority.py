@@ -19,6 +19,10 @@ class Authority(Enum):
     HEATD = "heatd"
 
 
+# A PLC that sees the heartbeat hands over within a few scans.
+_HAND_OVER_S = 60.0
+
+
 class AuthorityFacts(NamedTuple):
     """What decides about authority in one scan; None where the PLC's bit cannot be trusted.
 
@@ -55,6 +59,16 @@ class AuthorityState(NamedTuple):
     def is_ours(self) -> bool:
         """True where the loops move the plant; else they track."""
         return self.holds is Authority.HEATD
+
+    @property
+    def reason(self) -> str:
+        """Why it is so, and where to look once a PLC is long in handing over."""
+        if self.holds is not Authority.TAKING_OVER or self.held_s < _HAND_OVER_S:
+            return self.why
+        return (
+            f"{self.why} for {self.held_s:.0f} s; see that it reads our heartbeat, and waits for it"
+            " for three scans at least"
+        )
 
 
 # A PLC that has not fallen back still stands at our last outputs: two good scans are proof enough.

@@ -77,7 +77,7 @@ def snapshot_of(
         is_simulation=is_simulation,
         is_read_only=is_read_only,
         authority="fault" if is_faulty else authority.holds.value,
-        authority_why=_FAILED if is_faulty else authority.why,
+        authority_why=_FAILED if is_faulty else authority.reason,
         outdoor_c=decision.outdoor.value_c,
         outdoor_source=decision.outdoor.source,
         rooms_p10_c=image.value(Tag(f"{room}T_room_p10")),

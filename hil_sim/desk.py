@@ -21,6 +21,8 @@ from hil_sim.serve import make_station, open_bus, open_fault_door, scan_plc
 # A winter noon: the simulated day has no date of its own.
 _EPOCH = datetime(2026, 1, 12, 4, 0, tzinfo=UTC)
 _START_HOUR = 12.0
+# As `heatd check` asks of a real PLC's timeout.
+_SCANS_BEFORE_FALLBACK = 3
 
 
 class PortTaken(Exception):  # noqa: N818 - it reads as the claim it makes
@@ -48,6 +50,8 @@ def serve_site(
         NotSimulated: A station has points that the simulated PLC lacks.
     """
     for station in site.stations:
+        if hasty := too_fast(station, speed):
+            say(hasty)
         port = port_of(next(iter(station.devices.values())))
         if is_listening(port):
             raise PortTaken(
@@ -58,6 +62,22 @@ def serve_site(
         origin_s = machine.time()
     with asyncio.Runner(loop_factory=lambda: ScaledLoop(speed, origin_s)) as runner:
         runner.run(_serve(site, outdoor_c, seed, say))
+
+
+def too_fast(station: Station, speed: float) -> str:
+    """Return why a daemon in real time would never control this PLC; empty where it would."""
+    if station.authority.write == "none":
+        return ""
+    timeout_s = station.authority.heartbeat.plc_timeout_s
+    scan_s = min(device.scan_s for device in station.devices.values())
+    most = timeout_s / (_SCANS_BEFORE_FALLBACK * scan_s)
+    if speed <= most:
+        return ""
+    return (
+        f"{station.station}: at {speed:g} times real time its PLC waits {timeout_s / speed:.1f} s "
+        f"for a heartbeat that heatd in real time sends every {scan_s:g} s, and never hands over; "
+        f"give --speed {most:.3g} or less, or take `heatd-sim demo`, where heatd is as fast"
+    )
 
 
 async def _serve(site: Site, outdoor_c: float, seed: int, say: Callable[[str], None]) -> None:

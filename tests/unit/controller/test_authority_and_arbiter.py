@@ -51,6 +51,17 @@ def test_control_is_taken_after_a_minute_of_good_data():
     assert after(GOOD, state=state).holds is Authority.TAKING_OVER
 
 
+def test_a_plc_that_does_not_hand_over_is_waited_for_with_advice_after_a_minute():
+    state = after(*[GOOD] * 12)
+    assert state.holds is Authority.TAKING_OVER
+    assert after(*[GOOD] * 11, state=state).reason == state.why
+    told = after(*[GOOD] * 14, state=state)
+    assert told.reason.startswith(f"{state.why} for 70 s; see that it reads our heartbeat")
+    assert told.why == state.why
+    ours = after(GOOD._replace(is_plc_on_own_curve=False), *[GOOD] * 20, state=told)
+    assert "see that" not in ours.reason
+
+
 def test_the_loops_move_nothing_until_the_plc_has_handed_over():
     state = after(*[GOOD] * 14)
     assert (state.may_write, state.is_ours) == (True, False)
