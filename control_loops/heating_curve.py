@@ -103,13 +103,14 @@ def interpolate(points: Mapping[float, float], x: float) -> float:
     """
     if isnan(x):
         return x
-    ordered = sorted(points.items())
-    i = bisect_left(ordered, (x,))
+    ordered = sorted(points)
+    i = bisect_left(ordered, x)
     if i == 0:
-        return ordered[0][1]
+        return points[ordered[0]]
     if i == len(ordered):
-        return ordered[-1][1]
-    (left, low), (right, high) = ordered[i - 1], ordered[i]
+        return points[ordered[-1]]
+    left, right = ordered[i - 1], ordered[i]
+    low, high = points[left], points[right]
     return low + (high - low) * (x - left) / (right - left)
 
 

@@ -19,7 +19,7 @@ from control_loops.pid import Gains, PidState, PidStep, PidTerms, guard, reset_f
 from control_loops.pumps import PumpMove
 from controller.arbiter import Claim, Holder, arbitrate
 from controller.claims import Scan, manual_claim, not_ours, ruling, towards
-from controller.contacts import move_contacts, opening_pct
+from controller.contacts import move_contacts
 from controller.overridden import overridden, why_overridden
 from controller.pair import farthest_off_pct, pair_claims
 from controller.plan import CircuitPlan
@@ -69,10 +69,14 @@ class CircuitResult(NamedTuple):
 
 
 class Supply(NamedTuple):
-    """The supply temperature that the loop acts on, °C, and what its quality leaves of the gain."""
+    """The supply temperature that the loop acts on, °C, and what its quality leaves of the gain.
+
+    `position_pct` is where the valve stands, NaN where that is not known.
+    """
 
     measured_c: float
     gain_share: float
+    position_pct: float
 
 
 class Moved(NamedTuple):
@@ -86,7 +90,7 @@ class Moved(NamedTuple):
 
 
 def circuit_step(
-    plan: CircuitPlan, state: CircuitState, setpoint: Setpoint, scan: Scan
+    plan: CircuitPlan, state: CircuitState, setpoint: Setpoint, position_pct: float, scan: Scan
 ) -> CircuitResult:
     """Return what one circuit does in this scan.
 
@@ -94,16 +98,16 @@ def circuit_step(
         plan: The circuit.
         state: Its state after the previous scan.
         setpoint: How its setpoint came about.
+        position_pct: Where its valve stands, NaN where that is not known.
         scan: What all circuits of the station share.
     """
-    image, chain, supply = scan.image, setpoint.chain, _supply(plan, scan.image)
+    image, chain, supply = scan.image, setpoint.chain, _supply(plan, scan.image, position_pct)
     seen, makeup_seen = pump_facts(image, plan.pumps), pump_facts(image, plan.makeup_pumps)
     proven = any_proven(seen)
     trips, interlock, frost, frost_state = _protect(plan, state, supply, scan, proven=proven)
     pumps, speed, pump_state = circulate(plan, state, seen, trips, scan)
     makeup, makeup_speed, makeup_state = make_up(plan, state, makeup_seen, trips, scan)
     forward = _look_ahead(plan, state, chain, scan)
-    position_pct = opening_pct(plan, state, image)
     moved = _valve(plan, state, chain, supply, scan, forward, ruling(trips, "valve"), frost)
     valve, terms = moved.claim, moved.terms
     timed, motor = move_contacts(plan, state, valve, scan)
@@ -154,14 +158,15 @@ def _held(
     return held if plan.pair is None else held | pair_claims(plan.pair, valve, scan)
 
 
-def _supply(plan: CircuitPlan, image: ProcessImage) -> Supply:
+def _supply(plan: CircuitPlan, image: ProcessImage, position_pct: float) -> Supply:
     """Return the supply temperature as the circuit takes it; NaN where it may not be taken."""
     measured_c = image.value(plan.t2g)
     if plan.config.pid.on_uncertain == "hold" or not isnan(measured_c):
-        return Supply(measured_c, 1.0)
+        return Supply(measured_c, 1.0, position_pct)
     sample = image[plan.t2g]
-    is_taken = sample.quality is Quality.SUBSTITUTED
-    return Supply(sample.value, _UNCERTAIN_GAIN) if is_taken else Supply(nan, 1.0)
+    if sample.quality is Quality.SUBSTITUTED:
+        return Supply(sample.value, _UNCERTAIN_GAIN, position_pct)
+    return Supply(nan, 1.0, position_pct)
 
 
 def _protect(
@@ -210,8 +215,7 @@ def _valve(
 ) -> Moved:
     """Return who holds the valve, and what the loop remembers of it."""
     gains, before = _gains(plan, state, chain, supply, forward)
-    setpoint_c, measured_c = chain.setpoint_c, supply.measured_c
-    position_pct = opening_pct(plan, state, scan.image)
+    setpoint_c, measured_c, position_pct = chain.setpoint_c, supply.measured_c, supply.position_pct
     present_pct = position_pct if isnan(state.valve_pct) else state.valve_pct
     bumps, tune = tune_step(plan, state, chain, forward, present_pct, scan)
     if not scan.is_ours:

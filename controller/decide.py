@@ -105,13 +105,13 @@ def decide(
     )
     sky, outdoor_state = station_sky(plan, image, surroundings, state, dt_s=dt_s)
     setpoints = station_setpoints(
-        plan, image, state, sky, asked.operator, is_ours=authority.is_ours, dt_s=dt_s
+        plan, image, state, sky, asked.operator, openings, is_ours=authority.is_ours, dt_s=dt_s
     )
     sources = source, source_state = _source(
         plan, image, setpoints[0].chain, asked, state, openings, is_season=is_season, dt_s=dt_s
     )
     scan = _scan(plan, image, authority, asked, source, sky.outdoor, dt_s=dt_s)
-    results, held = _circuits(plan, state, setpoints, scan)
+    results, held = _circuits(plan, state, setpoints, openings, scan)
     beside = Beside(beat.misses, image.doubts, asked.operator, relations, sky.outlook)
     at = image.taken_at.utc
     computed = computed_facts(plan, surroundings, results, sources, sky.outdoor, beside)
@@ -283,14 +283,15 @@ def _circuits(
     plan: StationPlan,
     state: StationState,
     setpoints: list[Setpoint],
+    openings: list[float],
     scan: Scan,
 ) -> tuple[tuple[CircuitResult, ...], dict[Tag, Claim]]:
     """Return what the circuits do, and who holds each output of the station."""
     results = tuple(
         [
-            circuit_step(circuit, before, setpoint, scan)
-            for circuit, before, setpoint in zip(
-                plan.circuits, state.circuits, setpoints, strict=True
+            circuit_step(circuit, before, setpoint, opening, scan)
+            for circuit, before, setpoint, opening in zip(
+                plan.circuits, state.circuits, setpoints, openings, strict=True
             )
         ]
     )

@@ -15,7 +15,6 @@ from control_loops.rooms import NO_ROOMS, RobustRooms, robust_rooms
 from control_loops.schedule import NO_SHIFT, ScheduleShift, schedule_shift
 from control_loops.shaping import ramp
 from control_loops.weather import Felt, WeatherFacts, WeatherState, felt_step
-from controller.contacts import opening_pct
 from controller.holidays import CHINA, working_days
 from controller.outdoors import Sky
 from controller.plan import CircuitPlan, StationPlan
@@ -112,6 +111,7 @@ def station_setpoints(
     state: StationState,
     sky: Sky,
     operator: OperatorValues,
+    openings: list[float],
     *,
     is_ours: bool,
     dt_s: float,
@@ -124,6 +124,7 @@ def station_setpoints(
         state: Its state after the previous scan.
         sky: The weather of this scan.
         operator: What people have set.
+        openings: Where the valve of each circuit stands, in %.
         is_ours: Our setpoint rules, so what the rooms do is its doing.
         dt_s: The time that this scan stands for, in s, > 0.
     """
@@ -141,6 +142,7 @@ def station_setpoints(
                 state.circuits[i],
                 image,
                 sky,
+                valve_pct=openings[i],
                 offset_k=offsets[circuit.name].offset_k if circuit.name in offsets else 0.0,
                 given=given.get(circuit.name),
                 frozen=frozen,
@@ -230,6 +232,7 @@ def setpoint_facts(
     image: ProcessImage,
     sky: Sky,
     *,
+    valve_pct: float,
     offset_k: float,
     given: GivenSetpoint | None,
     frozen: Frozen,
@@ -241,6 +244,7 @@ def setpoint_facts(
         state: Its state of the previous scan.
         image: The station's inputs.
         sky: The weather of this scan.
+        valve_pct: Where its valve stands.
         offset_k: What a person added to the curve, in K.
         given: What a person put in its place.
         frozen: Why the flats may not be followed by anybody in this station; empty if they may.
@@ -251,11 +255,7 @@ def setpoint_facts(
     schedule, outdoor = _schedule(plan, state, image, sky), sky.outdoor
     # What the schedule takes from the rooms, their correction must not give back.
     frozen = frozen or ("schedule" if schedule.shift_k else "")
-    valve_pct, gains, is_limited = (
-        opening_pct(plan, state, image),
-        plan.gains,
-        bool(state.override.ruling),
-    )
+    gains, is_limited = plan.gains, bool(state.override.ruling)
     return SetpointFacts(
         schedule,
         offset_k,
