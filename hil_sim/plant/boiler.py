@@ -174,7 +174,8 @@ class Boiler:
         p = self._parameters
         self.inlet_c = inlet_c
         self._in_state_s += dt_s
-        self._sequence(dt_s)
+        if self.is_enabled or self.is_busy:
+            self._sequence(dt_s)
         through = self.open_share * flow_kw_per_k
         loss = p.standby_loss_kw_per_k * (self.water_c - self.surroundings.ambient_c)
         heat = self.fire * p.capacity_kw - loss

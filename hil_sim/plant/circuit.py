@@ -85,7 +85,7 @@ class Circuit:
             for _ in range(2)
         )
         self.return_c = self._water_c = _COLD_C
-        self.flow_m3h = self.flow_kw_per_k = self.dp_kpa = self.pump_kj = 0.0
+        self.flow_m3h = self.flow_kw_per_k = self.dp_kpa = self._pump_kw = self.pump_kj = 0.0
         self._room_heat_kj = [0.0] * len(self.rooms.groups)
 
     @property
@@ -118,8 +118,7 @@ class Circuit:
         self.return_c = self.return_pipe.push(volume_m3, outlet_c)
         for i, heat_kw in enumerate(self.emitters.heat_kw):
             self._room_heat_kj[i] += heat_kw * dt_s
-        head_kpa = self.flow_m3h**2 * self._resistance()
-        self.pump_kj += pump_power_kw(self.flow_m3h, head_kpa) * dt_s
+        self.pump_kj += self._pump_kw * dt_s
         for makeup in self.makeup.values():
             makeup.step(dt_s)
         water_c = self._mean_water_c()
@@ -196,6 +195,7 @@ class Circuit:
         self.flow_m3h = circulation_m3h(self._pump, speeds, self._resistance())
         self.flow_kw_per_k = self.flow_m3h * WATER_KJ_PER_M3K / 3600.0
         self.dp_kpa = p.network_kpa * (self.flow_m3h / p.nominal_m3h) ** 2
+        self._pump_kw = pump_power_kw(self.flow_m3h, self.flow_m3h**2 * self._resistance())
 
     def _resistance(self) -> float:
         p = self._parameters

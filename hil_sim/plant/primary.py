@@ -6,7 +6,7 @@ that stands in the branch cools.
 
 import math
 import random
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from annotated_types import Ge, Gt
 
@@ -51,6 +51,33 @@ def plan_c(parameters: PrimaryParameters, outdoor_c: float) -> float:
     return min(max(planned, p.supply_low_c), p.supply_high_c)
 
 
+class _Steps(NamedTuple):
+    """What one step of a given length takes of the way: shares, and the noise that comes on top.
+
+    `k` is of the supply's temperature, `kpa` of the pressure.
+    """
+
+    outdoor: float
+    pressure: float
+    keep_k: float
+    noise_k: float
+    keep_kpa: float
+    noise_kpa: float
+
+    @classmethod
+    def of(cls, p: PrimaryParameters, dt_s: float) -> "_Steps":
+        # The exact step of a first-order autoregression (Ornstein-Uhlenbeck).
+        keep_k, keep_kpa = math.exp(-(dt_s / p.noise_s)), math.exp(-(dt_s / p.pressure_noise_s))
+        return cls(
+            outdoor=1.0 - math.exp(-dt_s / p.outdoor_damping_s),
+            pressure=1.0 - math.exp(-dt_s / p.lost_pressure_s),
+            keep_k=keep_k,
+            noise_k=p.noise_k * math.sqrt(1.0 - keep_k * keep_k),
+            keep_kpa=keep_kpa,
+            noise_kpa=p.pressure_noise_kpa * math.sqrt(1.0 - keep_kpa * keep_kpa),
+        )
+
+
 class Primary:
     """The network as the station meets it: `supply_c` and `pressure_kpa` (supply less return).
 
@@ -59,11 +86,13 @@ class Primary:
     """
 
     __slots__ = (
+        "_dt_s",
         "_noise_k",
         "_noise_kpa",
         "_parameters",
         "_planned_c",
         "_rng",
+        "_steps",
         "is_lost",
         "is_tripped",
         "outdoor_c",
@@ -77,6 +106,7 @@ class Primary:
         self._parameters = parameters
         self._rng = rng
         self._noise_k = self._noise_kpa = 0.0
+        self._dt_s, self._steps = 1.0, _Steps.of(parameters, 1.0)
         self.is_lost = self.is_tripped = False
         self.pressure_offset_kpa = self.supply_offset_k = 0.0
         self.settle(0.0)
@@ -96,13 +126,12 @@ class Primary:
     def step(self, dt_s: float, outdoor_c: float) -> None:
         """Advance by `dt_s` (some seconds) under this outdoor temperature."""
         p = self._parameters
-        self.outdoor_c += (1.0 - math.exp(-dt_s / p.outdoor_damping_s)) * (
-            outdoor_c - self.outdoor_c
-        )
-        self._noise_k = _wander(self._rng, self._noise_k, p.noise_k, dt_s / p.noise_s)
-        self._noise_kpa = _wander(
-            self._rng, self._noise_kpa, p.pressure_noise_kpa, dt_s / p.pressure_noise_s
-        )
+        if dt_s != self._dt_s:
+            self._dt_s, self._steps = dt_s, _Steps.of(p, dt_s)
+        share, pressure_share, keep_k, noise_k, keep_kpa, noise_kpa = self._steps
+        self.outdoor_c += share * (outdoor_c - self.outdoor_c)
+        self._noise_k = _wander(self._rng, self._noise_k, keep_k, noise_k)
+        self._noise_kpa = _wander(self._rng, self._noise_kpa, keep_kpa, noise_kpa)
         planned = plan_c(p, self.outdoor_c) + self.supply_offset_k
         pressure = p.pressure_kpa + self.pressure_offset_kpa + self._noise_kpa
         if self.is_lost or self.is_tripped:
@@ -113,16 +142,11 @@ class Primary:
             target = min(planned + self._noise_k, p.supply_high_c)
             self.supply_c += min(dt_s / _RETURN_S, 1.0) * (target - self.supply_c)
         target_kpa = 0.0 if self.is_lost else max(pressure, 0.0)
-        share = 1.0 - math.exp(-dt_s / p.lost_pressure_s)
-        self.pressure_kpa += share * (target_kpa - self.pressure_kpa)
+        self.pressure_kpa += pressure_share * (target_kpa - self.pressure_kpa)
 
 
 _RETURN_S = 120.0
 
 
-def _wander(rng: random.Random, value: float, sigma: float, steps: float) -> float:
-    # The exact step of a first-order autoregression (Ornstein-Uhlenbeck).
-    if sigma == 0.0:
-        return 0.0
-    keep = math.exp(-steps)
-    return keep * value + rng.gauss(0.0, sigma * math.sqrt(1.0 - keep * keep))
+def _wander(rng: random.Random, value: float, keep: float, noise: float) -> float:
+    return keep * value + rng.gauss(0.0, noise) if noise else 0.0

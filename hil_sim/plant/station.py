@@ -7,6 +7,7 @@ for scoring.
 import random
 from collections import deque
 from dataclasses import dataclass
+from math import nan
 from typing import Annotated
 
 from annotated_types import Gt
@@ -22,7 +23,7 @@ from hil_sim.plant.hydraulics import MakeUpParameters, PumpParameters
 from hil_sim.plant.instruments import InstrumentParameters, Instruments
 from hil_sim.plant.network import CircuitParameters, EmitterParameters
 from hil_sim.plant.primary import Primary, PrimaryParameters
-from hil_sim.plant.steady import primary_flow_kg_s, reachable
+from hil_sim.plant.steady import flow_through_kg_s, primary_resistance, reachable
 from hil_sim.plant.valve import Actuator, ValveParameters
 from hil_sim.plant.weather import Sky, SteadyWeather, Weather
 
@@ -141,6 +142,7 @@ class StationPlant:
         self.primary.settle(self.sky.outdoor_c)
         self.supply_c = self.circuit.return_c
         self.primary_kg_s = self._c1 = 0.0
+        self._stem_pct = self._resistance = nan
         self.heat_network_kj = self.heat_boiler_kj = 0.0
         self._owed_s = 0.0
         self._steps = 0
@@ -281,13 +283,12 @@ class StationPlant:
         self._feel_slowly()
 
     def _primary_moved(self) -> None:
-        p = self.parameters
-        self.primary_kg_s = primary_flow_kg_s(
-            p.valve,
-            p.primary,
-            opening=self.valve.stem_pct / 100.0,
-            pressure_kpa=self.primary.pressure_kpa,
-        )
+        p, stem_pct = self.parameters, self.valve.stem_pct
+        if stem_pct != self._stem_pct:
+            # The pressure moves in every step, the stem seldom.
+            self._stem_pct = stem_pct
+            self._resistance = primary_resistance(p.valve, p.primary, opening=stem_pct / 100.0)
+        self.primary_kg_s = flow_through_kg_s(self._resistance, self.primary.pressure_kpa)
         self._c1 = self.primary_kg_s * CP_WATER_KJ_PER_KG_K
 
     def _lose_power(self) -> None:

@@ -80,9 +80,20 @@ def primary_flow_kg_s(
     valve: ValveParameters, primary: PrimaryParameters, *, opening: float, pressure_kpa: float
 ) -> float:
     """Return the flow through valve (at `opening` 0..1) and station in series, kg/s."""
+    return flow_through_kg_s(primary_resistance(valve, primary, opening=opening), pressure_kpa)
+
+
+def primary_resistance(
+    valve: ValveParameters, primary: PrimaryParameters, *, opening: float
+) -> float:
+    """Return Δp/ṁ² of valve (at `opening` 0..1) and station in series, in kPa/(kg/s)²."""
     fixed = primary.fixed_kpa / primary.nominal_kg_s**2
-    whole = fixed + resistance_kpa_per_kg2s2(valve, opening)
-    return float((max(pressure_kpa, 0.0) / whole) ** 0.5)
+    return fixed + resistance_kpa_per_kg2s2(valve, opening)
+
+
+def flow_through_kg_s(resistance: float, pressure_kpa: float) -> float:
+    """Return the flow through a resistance in kPa/(kg/s)², kg/s; none where pressure is below 0."""
+    return float((max(pressure_kpa, 0.0) / resistance) ** 0.5)
 
 
 def opening_for(
