@@ -7,6 +7,7 @@ what they forbid, and say why. (I6, the standby's start, is carried out in `pump
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le
@@ -21,6 +22,8 @@ TripAction = Literal["close", "stop", "hold", "slow", "none"]
 _GROUPS: tuple[OutputGroup, ...] = ("valve", "pumps", "makeup", "boiler")
 _HOT_BAND_K = 5.0
 """The supply must cool by this much before the valve may open again."""
+_RESTS_MAX = 64
+"""How many lengths of the ramp after a power cut have their state at rest ready."""
 
 
 @parameters
@@ -113,6 +116,8 @@ def interlock_step(
 
     Where two rule one group, the stricter wins: none (no writes), then close or stop, hold, slow.
     """
+    if state == _at_rest(protection.power_ramp_s) and _is_quiet(protection, facts):
+        return (), state
     next_state = _observed(protection, state, facts, dt_s)
     trips: list[Trip] = []
     trips += _pump_and_heat(protection, next_state, facts)
@@ -124,6 +129,37 @@ def interlock_step(
         why = "the primary supply is too cold: it would carry heat out of the station"
         trips.append(Trip("cold_primary", "valve", "close", why))
     return tuple(trips), next_state
+
+
+@lru_cache(maxsize=_RESTS_MAX)
+def _at_rest(power_ramp_s: float) -> InterlockState:
+    """Return the state in which nothing is latched and no stopwatch runs."""
+    return InterlockState(powered_s=power_ramp_s)
+
+
+def _is_quiet(protection: Protection, facts: StationFacts) -> bool:
+    """Return whether no interlock finds what it looks for: at rest, all of them stay there.
+
+    Nearly all scans are so; what this cannot rule out is looked at one by one.
+    """
+    return not (
+        facts.t2g_c >= protection.T2g_hh_c
+        or facts.p2h_mpa < facts.stop_mpa
+        or facts.p2h_mpa >= facts.relief_mpa
+        or facts.tank_m <= facts.tank_stop_m
+        or facts.are_pumps_failed
+        or facts.is_primary_cold
+        or facts.is_stopped
+        or facts.is_gas
+        or not facts.is_linked
+        or facts.is_pump_proven is False
+        or facts.is_power_ok is False
+        or facts.is_remote is False
+        or facts.is_boiler_flow_ok is False
+        or facts.is_boiler_pressure_ok is False
+        # With so short a ramp the mains have always just come back.
+        or protection.power_ramp_s < protection.power_return_s
+    )
 
 
 def _observed(

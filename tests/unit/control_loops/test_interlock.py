@@ -174,3 +174,32 @@ def test_a_lost_mains_bit_changes_nothing():
     trips, state = after(state, 600.0, is_power_ok=None)
     assert ("I7", "pumps", "hold") in ruling(trips)
     assert start(600.0, is_power_ok=None)[0] == ()
+
+
+FOUND = {
+    "t2g_c": (nan, 89.9, 90.0, 95.0),
+    "p2h_mpa": (nan, 0.0, 0.29, 0.30, 0.31, 0.459, 0.46, 0.5),
+    "tank_m": (nan, 0.0, 0.3, 0.31),
+    "is_pump_proven": (None, False),
+    "are_pumps_failed": (True,),
+    "is_primary_cold": (True,),
+    "is_power_ok": (None, False),
+    "is_linked": (False,),
+    "is_stopped": (None, True),
+    "is_remote": (None, False),
+    "is_boiler_flow_ok": (None, False),
+    "is_boiler_pressure_ok": (None, False),
+    "is_gas": (None, True),
+}
+CHANGES = [{}, *({name: value} for name, values in FOUND.items() for value in values)]
+
+
+@pytest.mark.parametrize("changes", CHANGES, ids=str)
+@pytest.mark.parametrize("ramp_s", [0.0, 30.0, 60.0, 1200.0])
+def test_interlocks_at_rest_find_what_they_find_when_looked_at_one_by_one(changes, ramp_s):
+    limits, facts = Protection(power_ramp_s=ramp_s), StationFacts(**{**SOUND, **changes})
+    at_rest = InterlockState(powered_s=ramp_s)
+    # The same state for all that comes of it, but not at rest to the last bit.
+    looked_at = InterlockState(powered_s=ramp_s + 1.0)
+    step = interlock_step(limits, at_rest, facts, dt_s=1.0)
+    assert step == interlock_step(limits, looked_at, facts, dt_s=1.0)
