@@ -6,6 +6,7 @@ signal neither starts nor stops anything.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from core.point import Tag
@@ -18,6 +19,8 @@ PROVEN_HZ = 10.0
 """A drive that reports this speed turns its pump, where no run bit says so."""
 COAST_DOWN_S = 15.0
 """A pump needs this long to come to rest before it counts as not stopping."""
+_QUIET_MAX = 1024
+"""How many pumps have the move ready in which they have the duty and all is well."""
 
 
 class PumpFacts(NamedTuple):
@@ -164,12 +167,19 @@ def _settled(
         run_s += dt_s
         if state.incoming >= 0 or run_s >= rotate_s or not proof(facts[duty]):
             return None
-        move = SetMove((), (), names[duty], True, False, (), "")  # noqa: FBT003 - a record's fields
-        return move, SetState(state.pumps, duty, -1, run_s, True)  # noqa: FBT003 - a record's fields
+        after = SetState(state.pumps, duty, -1, run_s, True)  # noqa: FBT003 - a record's fields
+        return _quiet(names[duty], is_proven=True), after
     if is_wanted is None or [proof(seen) for seen in facts].count(False) < len(facts):
         return None
-    move = SetMove((), (), names[duty], False, False, (), "")  # noqa: FBT003 - a record's fields
-    return move, SetState(state.pumps, duty, -1, run_s, False)  # noqa: FBT003 - a record's fields
+    if state.was_proven or state.incoming >= 0:
+        state = SetState(state.pumps, duty, -1, run_s, was_proven=False)
+    return _quiet(names[duty], is_proven=False), state
+
+
+@lru_cache(maxsize=_QUIET_MAX)
+def _quiet(duty: str, *, is_proven: bool) -> SetMove:
+    """Return the move of a set in which all is well."""
+    return SetMove((), (), duty, is_proven, are_all_failed=False, failed=(), why="")
 
 
 def _observed(

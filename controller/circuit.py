@@ -352,7 +352,7 @@ def _facts(
         makeup.tank_stop_m,
         makeup.tank_start_m,
         proven,
-        all(pump.is_failed for pump in state.pumps.pumps.pumps),
+        False not in [pump.is_failed for pump in state.pumps.pumps.pumps],
         scan.source.is_primary_cold,
         flag(_PWR_OK),
         scan.is_linked,
