@@ -39,7 +39,7 @@ from control_loops.source_model import (
     Transition,
     ValveAsk,
 )
-from control_loops.source_network import Votes, vote
+from control_loops.source_network import Votes, is_well, vote
 from control_loops.source_valve import COLD_S, is_good, valve_step
 
 __all__ = [
@@ -51,6 +51,8 @@ __all__ = [
     "StateName",
     "Transition",
     "ValveAsk",
+    "calm_move",
+    "is_well",
     "lost_permissives",
     "missing_permissives",
     "source_step",
@@ -77,6 +79,15 @@ class _Change(NamedTuple):
     why: str = ""
 
 
+def calm_move(boiler: GasBoiler | None, state: SourceState) -> SourceMove | None:
+    """Return what is asked while the network is well and nobody asks for the boiler.
+
+    None where the machine is under way, so that `source_step` must be called. Nearly all scans of a
+    winter are calm, and the state stays as it is.
+    """
+    return _calm_move(boiler.keep_warm_c if boiler else 0.0) if _is_at_rest(state) else None
+
+
 def source_step(
     network: NetworkSource,
     boiler: GasBoiler | None,
@@ -87,11 +98,12 @@ def source_step(
 ) -> tuple[SourceMove, SourceState]:
     """Return what is asked of boiler and primary valve in this scan, and the next state.
 
-    Call it in every scan, also for a station without a boiler (`boiler` None): it then still
-    closes the valve of a cold primary, probes for its return, and says that there is no backup.
+    Call it in every scan that is not calm, also for a station without a boiler (`boiler` None): it
+    then still closes the valve of a cold primary, probes for its return, and says that there is no
+    backup.
     """
     votes = vote(network, state, facts)
-    if _is_calm(state, facts, votes):
+    if not votes.is_failed and not facts.is_start_asked and _is_at_rest(state):
         return _calm_move(boiler.keep_warm_c if boiler else 0.0), state
     timed = _timed(boiler, state, facts, votes, dt_s)
     change = _change(boiler, timed, facts, votes)
@@ -132,13 +144,11 @@ def source_step(
     return move, next_state
 
 
-def _is_calm(state: SourceState, facts: SourceFacts, votes: Votes) -> bool:
-    """Return whether nothing can change in this scan; nearly all scans of a winter are so."""
+def _is_at_rest(state: SourceState) -> bool:
+    """Return whether only a failed network or a person can change anything in this scan."""
     return (
         state.name == "NORMAL"
         and state.valve == "regulate"
-        and not votes.is_failed
-        and not facts.is_start_asked
         and state.cause_s == state.cold_s == state.rest_left_s == 0.0
     )
 

@@ -37,6 +37,12 @@ class Votes(NamedTuple):
     is_hot: bool | None
 
 
+def is_well(*, t1g_c: float, t2h_c: float, valve_pct: float, is_tripped: bool | None) -> bool:
+    """Return whether the network heats beyond doubt; False where only `vote` can tell."""
+    is_warm = t1g_c - t2h_c >= COLD_MARGIN_K
+    return is_warm and not is_tripped and not valve_pct > _STARVED_OPENING_PCT
+
+
 def vote(network: NetworkSource, state: SourceState, facts: SourceFacts) -> Votes:
     """Return what the measurements of this scan say about the network."""
     margin_k = facts.t1g_c - facts.t2h_c

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from config.model import BOILER_OUTPUTS, SIMULATOR_IDS
 from config.season import MonthDay, Season
 from control_loops.outdoor import OutdoorChoice
-from control_loops.source import SourceMove, SourceState, source_step
+from control_loops.source import SourceMove, SourceState, calm_move, source_step
 from controller.arbiter import Claim, Holder
 from controller.authority import (
     Authority,
@@ -32,7 +32,7 @@ from controller.outdoors import station_sky
 from controller.plan import StationPlan
 from controller.relations import Related, relate
 from controller.setpoint import Setpoint, SetpointChain, station_setpoints
-from controller.sources import highest, source_facts
+from controller.sources import highest, is_network_well, source_facts
 from controller.speeds import are_speeds_known
 from controller.state import Beat, Heart, StationState, Surroundings
 from core.command import Command
@@ -239,13 +239,19 @@ def _source(
     is_season: bool,
     dt_s: float,
 ) -> tuple[SourceMove, SourceState]:
+    valve_pct = highest(openings)
+    is_start_asked = asked.is_start_asked and plan.moves_outputs
+    if not is_start_asked and is_network_well(plan, image, valve_pct):
+        move = calm_move(plan.boiler, state.source)
+        if move is not None:
+            return move, state.source
     facts = source_facts(
         plan,
         image,
         state.source,
-        valve_pct=highest(openings),
+        valve_pct=valve_pct,
         setpoint_c=chain.setpoint_c,
-        is_start_asked=asked.is_start_asked and plan.moves_outputs,
+        is_start_asked=is_start_asked,
         is_stop_asked=asked.is_stop_asked,
         is_heat_wanted=is_season,
     )

@@ -8,6 +8,7 @@ from math import isnan, nan
 from control_loops.source import (
     SourceFacts,
     SourceState,
+    is_well,
     lost_permissives,
     missing_permissives,
 )
@@ -44,7 +45,7 @@ def source_facts(
     return SourceFacts(
         value(T1G),
         value(circuit.t2g),
-        highest([value(c.t2h) for c in plan.circuits]),
+        _return_c(plan, image),
         setpoint_c,
         value(P1G),
         value(P1H),
@@ -65,6 +66,20 @@ def source_facts(
         is_stop_asked,
         is_heat_wanted,
     )
+
+
+def is_network_well(plan: StationPlan, image: ProcessImage, valve_pct: float) -> bool:
+    """Return whether the network heats beyond doubt, with the valve that is widest open there."""
+    return is_well(
+        t1g_c=image.value(T1G),
+        t2h_c=_return_c(plan, image),
+        valve_pct=valve_pct,
+        is_tripped=image.flag(SRC_TRIP),
+    )
+
+
+def _return_c(plan: StationPlan, image: ProcessImage) -> float:
+    return highest([image.value(circuit.t2h) for circuit in plan.circuits])
 
 
 def highest(values: list[float]) -> float:

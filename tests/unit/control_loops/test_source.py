@@ -1,6 +1,7 @@
 """The source machine, from the first doubt to the boiler's heat."""
 
 from dataclasses import replace
+from itertools import product
 from math import nan
 
 import pytest
@@ -10,6 +11,8 @@ from control_loops.source import (
     NetworkSource,
     SourceFacts,
     SourceState,
+    calm_move,
+    is_well,
     lost_permissives,
     missing_permissives,
     source_step,
@@ -362,3 +365,34 @@ def test_permissives_are_true_false_or_unknown(bits, missing, lost):
     names = ("B_remote", "not GAS", "not B_lock")
     assert missing_permissives(names, bits.get) == missing
     assert lost_permissives(names, bits.get) == lost
+
+
+@pytest.mark.parametrize("boiler", [BOILER, None])
+@pytest.mark.parametrize("t1g_c", [nan, 30.0, 43.9, 44.0, 95.0])
+def test_a_scan_that_is_taken_for_calm_is_one(t1g_c, boiler):
+    seen = product((nan, 41.0), (nan, 2.0, 70.0, 71.0), (nan, 0.0, 60.0), (None, False, True))
+    calm = 0
+    for t2h_c, valve_pct, f1_m3h, is_tripped in seen:
+        network = {"t2h_c": t2h_c, "valve_pct": valve_pct, "is_tripped": is_tripped}
+        facts = SOUND._replace(t1g_c=t1g_c, f1_m3h=f1_m3h, **network)
+        if is_well(t1g_c=t1g_c, **network):
+            calm += 1
+            at_rest = SourceState()
+            expected = calm_move(boiler, at_rest), at_rest
+            assert source_step(NETWORK, boiler, at_rest, facts, dt_s=5.0) == expected
+    assert calm == (18 if t1g_c >= 44.0 else 0)
+
+
+@pytest.mark.parametrize(
+    "under_way",
+    [
+        {"name": "SUSPECT"},
+        {"valve": "probe"},
+        {"cause_s": 5.0},
+        {"cold_s": 5.0},
+        {"rest_left_s": 5.0},
+    ],
+    ids=str,
+)
+def test_a_machine_under_way_is_not_calm(under_way):
+    assert calm_move(BOILER, SourceState(**under_way)) is None
