@@ -102,7 +102,7 @@ def circuit_step(
         scan: What all circuits of the station share.
     """
     image, chain, supply = scan.image, setpoint.chain, _supply(plan, scan.image, position_pct)
-    seen, makeup_seen = pump_facts(image, plan.pumps), pump_facts(image, plan.makeup_pumps)
+    seen, makeup_seen = pump_facts(image, plan.pumps_report), pump_facts(image, plan.makeup_report)
     proven = any_proven(seen)
     trips, interlock, frost, frost_state = _protect(plan, state, supply, scan, proven=proven)
     pumps, speed, pump_state = circulate(plan, state, seen, trips, scan)
@@ -373,5 +373,8 @@ def _off_pct(plan: CircuitPlan, state: CircuitState, scan: Scan, position_pct: f
 
 def _fallback_differs(plan: CircuitPlan, image: ProcessImage) -> float:
     """Return 1 where the PLC holds another curve as its own, 0 where ours, NaN if not known."""
-    off_c = tuple(map(sub, image.usable(plan.fallback_pick), plan.fallback.values()))
+    held, ours = image.usable(plan.fallback_pick), tuple(plan.fallback.values())
+    if held == ours:
+        return 0.0
+    off_c = tuple(map(sub, held, ours))
     return nan if isnan(sum(off_c)) else float(max(map(abs, off_c)) > _SAME_C)

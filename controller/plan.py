@@ -62,6 +62,7 @@ class CircuitPlan:
         circulation: The circulation pumps under their full names, so that their pulses are tags.
         makeup: The make-up pumps likewise.
         dp_tags: Where the differential pressure is measured.
+        pumps_report: Reads run bit, fault bit and speed of each pump; `makeup_report` likewise.
         pump_alarms: The alarms that tell of pumps: who acknowledges one lets failed pumps be tried.
         fallback: What the PLC's own curve must hold; `fallback_pick` reads what it does hold.
         valve: The opening that the loop moves: of the valve, or of both valves of a pair. That of a
@@ -122,6 +123,8 @@ class CircuitPlan:
     fallback_pick: Pick
     pumps: tuple[PumpTags, ...]
     makeup_pumps: tuple[PumpTags, ...]
+    pumps_report: Pick
+    makeup_report: Pick
     pump_alarms: frozenset[str]
     loops: Mapping[str, Tag]
     calibrated: Mapping[Tag, str]
@@ -273,12 +276,11 @@ def _plan_circuit(station: Station, name: str, prefix: str) -> CircuitPlan:
         fallback_pick=Pick(fallback),
         pumps=pump_tags,
         makeup_pumps=makeup_tags,
+        pumps_report=_report(pump_tags),
+        makeup_report=_report(makeup_tags),
         pump_alarms=_pump_alarms(station, (*pump_tags, *makeup_tags), facts),
         loops={t2g: valve, p2d: pump_speed, p2h: makeup_speed},
-        calibrated={
-            Tag(name): f"calibrated by {one.offset.text} ({one.by}, {one.on})"
-            for name, one in station.calibration.items()
-        },
+        calibrated=_calibrated(station),
         facts=facts,
     )
 
@@ -307,6 +309,17 @@ def _pump_tags(prefix: str, names: tuple[str, ...]) -> tuple[PumpTags, ...]:
         )
         for name in names
     )
+
+
+def _calibrated(station: Station) -> dict[Tag, str]:
+    return {
+        Tag(name): f"calibrated by {one.offset.text} ({one.by}, {one.on})"
+        for name, one in station.calibration.items()
+    }
+
+
+def _report(pumps: tuple[PumpTags, ...]) -> Pick:
+    return Pick(tag for pump in pumps for tag in (pump.run, pump.fault, pump.hz))
 
 
 def _pump_alarms(

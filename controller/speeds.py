@@ -3,6 +3,7 @@
 Rule: a speed loop that does not rule stands where the pumps run, so it takes over without a step.
 """
 
+from functools import lru_cache
 from math import isnan, nan
 
 from control_loops.interlock import Trip
@@ -13,16 +14,29 @@ from control_loops.pump_set import PumpFacts, proof
 from control_loops.pumps import CirculationState, PumpMove, circulation_step
 from controller.arbiter import Claim, Holder
 from controller.claims import Scan, manual_claim, not_ours, ruling
-from controller.plan import CircuitPlan, PumpTags
+from controller.plan import CircuitPlan
 from controller.state import CircuitState
-from core.image import ProcessImage
+from core.image import Pick, ProcessImage
 from core.point import Tag
 
+_REPORTS_MAX = 4096
+"""How many reports of pumps are kept ready; a set at rest reports the same in scan after scan."""
 
-def pump_facts(image: ProcessImage, pumps: tuple[PumpTags, ...]) -> tuple[PumpFacts, ...]:
+
+def pump_facts(image: ProcessImage, pumps: Pick) -> tuple[PumpFacts, ...]:
     """Return what the pumps of a set report."""
-    value, flag = image.value, image.flag
-    return tuple([PumpFacts(flag(pump.run), flag(pump.fault), value(pump.hz)) for pump in pumps])
+    return _pump_facts(image.usable(pumps))
+
+
+@lru_cache(maxsize=_REPORTS_MAX)
+def _pump_facts(values: tuple[float, ...]) -> tuple[PumpFacts, ...]:
+    """Return what run bit, fault bit and speed of each pump say."""
+    pumps = zip(values[::3], values[1::3], values[2::3], strict=True)
+    return tuple([PumpFacts(_bit(run), _bit(fault), hz) for run, fault, hz in pumps])
+
+
+def _bit(value: float) -> bool | None:
+    return None if isnan(value) else value != 0.0
 
 
 def any_proven(seen: tuple[PumpFacts, ...]) -> bool | None:
@@ -36,7 +50,7 @@ def any_proven(seen: tuple[PumpFacts, ...]) -> bool | None:
 
 def are_speeds_known(plan: CircuitPlan, image: ProcessImage) -> bool:
     """Return False while a circulation pump runs at a speed that nobody knows."""
-    seen = pump_facts(image, plan.pumps)
+    seen = pump_facts(image, plan.pumps_report)
     return not any(pump.is_running for pump in seen) or not isnan(_field_hz(seen))
 
 
