@@ -5,6 +5,7 @@ Rule: all of it goes to standard error, except a result.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 from rich.console import Console
@@ -16,15 +17,35 @@ from api.messages import Status
 from hil_sim.table import view
 
 _TALK = Console(stderr=True)
+# Where no bar can be drawn a line says now and then that something goes on.
+_LINE_S = 10.0
 
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[float], None]]:
-    """Show a bar while something long runs; yields what is told the share that is done, 0..1."""
+    """Show a bar while something long runs; yields what is told the share that is done, 0..1.
+
+    In a file or a pipe it is a line every ten seconds instead.
+    """
+    if not _TALK.is_terminal:
+        yield _lines(what)
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_TALK, disable=not _TALK.is_terminal) as bar:
+    with Progress(*columns, console=_TALK) as bar:
         task = bar.add_task(what, total=1.0)
         yield lambda share: bar.update(task, completed=share)
+
+
+def _lines(what: str) -> Callable[[float], None]:
+    told_s = perf_counter()
+
+    def tell(share: float) -> None:
+        nonlocal told_s
+        if perf_counter() - told_s >= _LINE_S:
+            told_s = perf_counter()
+            _TALK.print(f"{what}: {share:.0%}", markup=False, highlight=False, soft_wrap=True)
+
+    return tell
 
 
 @contextmanager

@@ -6,10 +6,11 @@ Rule: nothing is worked out here; what is printed stands in the result object to
 from collections.abc import Mapping
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-_COLUMNS = (
+_FIGURES = (
     ("heat_above_clairvoyant_pct", "heat above bound %"),
     ("degree_hours_below_19", "K·h < 19"),
     ("degree_hours_above_22", "K·h > 22"),
@@ -24,7 +25,6 @@ _COLUMNS = (
     ("room_max_c", "max °C"),
 )
 
-
 _WIDTH = 150
 
 
@@ -33,17 +33,7 @@ def print_control(result: Mapping[str, Any]) -> None:
     out = Console()
     if not out.is_terminal:
         out = Console(width=_WIDTH)
-    table = Table(title=f"{result['plant']}, seed {result['seed']}")
-    table.add_column("week")
-    table.add_column("controller")
-    for _, title in _COLUMNS:
-        table.add_column(title, justify="right")
-    for week, controllers in [*result["weeks"].items(), ("mean", result["means"])]:
-        for controller, figures in controllers.items():
-            cells = [f"{figures[key]:.2f}" if key in figures else "—" for key, _ in _COLUMNS]
-            table.add_row(week, controller, *cells)
-        table.add_section()
-    out.print(table)
+    out.print(figures_table(result))
     for controller, step in result["primary_step"].items():
         drop, back = (
             f"{step[f'{way}_peak_k']:.1f} K"
@@ -60,3 +50,20 @@ def print_control(result: Mapping[str, Any]) -> None:
         out.print(
             f"excess of the shipped controller: {result['anchor_share_pct']} % of the anchor's"
         )
+
+
+def figures_table(result: Mapping[str, Any]) -> Table:
+    """Return the figures of each week, the controllers side by side: it fits into 80 columns."""
+    weeks = {**result["weeks"], "mean": result["means"]}
+    controllers = list(dict.fromkeys(name for figures in weeks.values() for name in figures))
+    table = Table(title=f"{result['plant']}, seed {result['seed']}", box=SIMPLE, padding=0)
+    table.add_column("week, figure", no_wrap=True)
+    for controller in controllers:
+        table.add_column(controller, justify="right")
+    for week, figures in weeks.items():
+        table.add_row(week, style="bold")
+        for key, title in _FIGURES:
+            found = [figures.get(name, {}).get(key) for name in controllers]
+            table.add_row(f"  {title}", *("—" if one is None else f"{one:.2f}" for one in found))
+        table.add_section()
+    return table
