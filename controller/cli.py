@@ -173,10 +173,11 @@ def acknowledge(
     alarm: Annotated[str, typer.Argument(help="Name of the alarm, as `heatd alarms` shows it.")],
     *,
     why: Why,
+    yes: Yes = False,  # noqa: ARG001 - it never asks; scripts say the same to every command
     as_name: AsName = "",
     socket: SocketPath = None,
 ) -> None:
-    """Acknowledge an alarm: somebody has seen it."""
+    """Acknowledge an alarm: somebody has seen it. It moves nothing, and so asks nothing."""
     from controller import ask
 
     ask.acknowledge(socket, station=station, alarm=alarm, why=why, as_name=as_name)

@@ -194,8 +194,9 @@ class TestAlarms:
         daemon.stations["st-01"].snapshot = snapshot(alarms=())
         assert heatd("alarms").stdout == "No alarm is active.\n"
 
-    def test_are_acknowledged_by_name(self, heatd, daemon):
-        answer = heatd("alarms", "ack", "st-01", "T2G_HIGH", *WHY, *AS)
+    @pytest.mark.parametrize("yes", [[], ["--yes"]])
+    def test_are_acknowledged_by_name(self, heatd, daemon, yes):
+        answer = heatd("alarms", "ack", "st-01", "T2G_HIGH", *yes, *WHY, *AS)
         assert answer.exit_code == 0
         assert answer.stdout.endswith("done\n")
         (command,) = daemon.stations["st-01"].told
