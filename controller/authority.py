@@ -66,8 +66,8 @@ class AuthorityState(NamedTuple):
         if self.holds is not Authority.TAKING_OVER or self.held_s < _HAND_OVER_S:
             return self.why
         return (
-            f"{self.why} for {self.held_s:.0f} s; see that it reads our heartbeat, and waits for it"
-            " for three scans at least"
+            f"{self.why}, for {self.held_s:.0f} s so far; "
+            "see that it reads our heartbeat, and waits for it for three scans at least"
         )
 
 

@@ -56,7 +56,7 @@ def test_a_plc_that_does_not_hand_over_is_waited_for_with_advice_after_a_minute(
     assert state.holds is Authority.TAKING_OVER
     assert after(*[GOOD] * 11, state=state).reason == state.why
     told = after(*[GOOD] * 14, state=state)
-    assert told.reason.startswith(f"{state.why} for 70 s; see that it reads our heartbeat")
+    assert told.reason.startswith(f"{state.why}, for 70 s so far; see that it reads our heartbeat")
     assert told.why == state.why
     ours = after(GOOD._replace(is_plc_on_own_curve=False), *[GOOD] * 20, state=told)
     assert "see that" not in ours.reason
