@@ -142,6 +142,15 @@ class Stage(NamedTuple):
     note: str
 
 
+class _Heard(NamedTuple):
+    """Who is believed and who is left out, why; `jumped_s` and `apart_s` as in `OutdoorState`."""
+
+    believed: Mapping[str, Sample]
+    left_out: dict[str, str]
+    jumped_s: float
+    apart_s: float
+
+
 class _Found(NamedTuple):
     value_c: float
     quality: Quality
@@ -162,17 +171,12 @@ def choose_outdoor(
 
     Args:
         outdoor: The order of sources, times and rates.
-        samples: A sample by name of source; a missing name counts as BAD.
+        samples: A sample by name of source of the order; a missing name counts as BAD.
         state: The state of the previous scan; None at the first start.
         normal_c: What is usual now, °C; NaN where that is not known.
         dt_s: Time since the previous scan, > 0.
     """
-    jumped_s = _jumped_s(outdoor, samples, state, dt_s)
-    believed, left_out = _believed(outdoor, samples, state, jumped_s)
-    apart_s = 0.0
-    if FORECAST in samples:
-        apart_s = _apart_s(outdoor, samples[FORECAST], believed, state, dt_s)
-        believed = _with_forecast(outdoor, samples[FORECAST], believed, left_out, apart_s)
+    believed, left_out, jumped_s, apart_s = _heard(outdoor, samples, state, dt_s)
     carried_c = _carried_c(outdoor, state, normal_c, dt_s)
     found = _best_source(outdoor, believed, state, carried_c, dt_s)
     if found is None:
@@ -280,6 +284,23 @@ def _carried_c(outdoor: Outdoor, state: OutdoorState | None, normal_c: float, dt
     if age_s > climate.max_age_s:
         return nan
     return normal_c + state.anomaly_k * exp(-age_s / climate.fade_s)
+
+
+def _heard(
+    outdoor: Outdoor, samples: Mapping[str, Sample], state: OutdoorState | None, dt_s: float
+) -> _Heard:
+    """Return which sources are believed; a lone sensor that has not jumped needs no vote."""
+    if state is not None and len(samples) == 1 and FORECAST not in samples:
+        (sensor,) = samples.values()
+        if sensor.is_usable and abs(sensor.value - state.value_c) <= outdoor.jump_k:
+            return _Heard(samples, {}, 0.0, 0.0)
+    jumped_s = _jumped_s(outdoor, samples, state, dt_s)
+    believed, left_out = _believed(outdoor, samples, state, jumped_s)
+    if FORECAST not in samples:
+        return _Heard(believed, left_out, jumped_s, 0.0)
+    apart_s = _apart_s(outdoor, samples[FORECAST], believed, state, dt_s)
+    believed = _with_forecast(outdoor, samples[FORECAST], believed, left_out, apart_s)
+    return _Heard(believed, left_out, jumped_s, apart_s)
 
 
 def _jumped_s(

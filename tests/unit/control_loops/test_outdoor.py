@@ -314,3 +314,19 @@ class TestTheStages:
         choice, _ = choose_outdoor(CHAIN, {}, state, dt_s=5.0)
         told = {stage.name: stage.note for stage in stages(choice)}
         assert (told["last_good"], told["damped"], told["T_out"]) == ("too old", "rules", "no data")
+
+
+@pytest.mark.parametrize("jumped_s", [0.0, 600.0, 1800.0])
+@pytest.mark.parametrize("quality", [Quality.GOOD, Quality.SUBSTITUTED, Quality.STALE])
+@pytest.mark.parametrize("value_c", [-5.0, 5.0, 5.1, -15.0, -15.1])
+def test_a_lone_sensor_is_heard_like_one_beside_another_that_says_nothing(
+    value_c, quality, jumped_s
+):
+    state = OutdoorState(-5.0, -5.0, -5.0, 60.0, jumped_s=jumped_s)
+    lone = {"T_out": Sample(value_c, quality, 3.0)}
+    choice, after = choose_outdoor(CHAIN, lone, state, dt_s=5.0)
+    beside = {**lone, "st-016.T_out": NO_SAMPLE}
+    other, other_after = choose_outdoor(CHAIN, beside, state, dt_s=5.0)
+    assert after == other_after
+    assert choice[:-1] == other[:-1]
+    assert choice.chain.left_out == other.chain.left_out
