@@ -93,6 +93,7 @@ class CircuitPlan:
     circulation: CirculationPumps
     circulation_gains: Gains
     dp_tags: tuple[Tag, ...]
+    dp_why: str
     makeup: MakeUp
     makeup_gains: Gains
     makeup_why: str
@@ -246,6 +247,7 @@ def _plan_circuit(station: Station, name: str, prefix: str) -> CircuitPlan:
         circulation=replace(pumps, duty=tuple(prefix + pump for pump in pumps.duty)),
         circulation_gains=pumps.gains(),
         dp_tags=tuple(tag(point) for point in pumps.dp_at),
+        dp_why=f"{p2d} is held at {pumps.dp_kpa:.0f} kPa",
         makeup=replace(makeup, pumps=tuple(prefix + pump for pump in makeup.pumps)),
         makeup_gains=makeup.gains(),
         makeup_why=f"{p2h} is held at {makeup.P2h_mpa:g} MPa",

@@ -91,7 +91,9 @@ def circulate(
         is_acknowledged=not scan.acknowledged.isdisjoint(plan.pump_alarms),
         dt_s=scan.dt_s,
     )
-    why = move.why or f"{plan.p2d} is held at {wanted.dp_kpa:.0f} kPa {wanted.why}".rstrip()
+    why = move.why or plan.dp_why
+    if wanted.why and not move.why:
+        why = f"{plan.p2d} is held at {wanted.dp_kpa:.0f} kPa {wanted.why}"
     loop = _hold_or(plan.p2d, dp_kpa, Claim(Holder.LOOP, round(move.hz, 1), why))
     claim = _speed(scan, plan.p2d, loop, present=before.pid.output, rate_per_s=gains.rate_per_s)
     if claim.holder is Holder.OPERATOR and claim.value is not None:
