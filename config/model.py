@@ -26,6 +26,7 @@ from control_loops.limits import SupplyLimits
 from control_loops.makeup import MakeUp
 from control_loops.outdoor import Outdoor
 from control_loops.pid import PidTuning
+from control_loops.preheat import Preheat
 from control_loops.pumps import CirculationPumps
 from control_loops.room_trim import Rooms
 from control_loops.schedule import Setback
@@ -116,6 +117,7 @@ class Circuit:
         protection: The interlocks.
         frost: Frost protection.
         schedule: Hours in which less heat is wanted, by name.
+        preheat: Before which cold the rooms are warmed up; none for never.
         alarms: As written, with the circuit's own tags; `Station.alarms` has them with full names.
     """
 
@@ -134,6 +136,7 @@ class Circuit:
     protection: Protection = Protection()
     frost: FrostLimits = FrostLimits()
     schedule: Mapping[str, Setback] = field(default_factory=dict)
+    preheat: Preheat | None = None
     alarms: Mapping[str, Condition] = field(default_factory=dict)
 
 

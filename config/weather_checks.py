@@ -149,6 +149,8 @@ def _without_forecast(draft: Draft) -> Iterator[Problem]:
             for key, term in terms
             if term is not None and term.source == FORECAST
         ]
+        if config.preheat is not None:
+            asking.append(draft.tree.at("circuits", circuit, "preheat"))
     for branch in asking:
         hint = "add `forecast: {kind: file, path: /var/lib/heatd/forecast.json}` to heatd.yaml"
         yield problem_at(branch.place, "the site has no forecast", hint)

@@ -72,6 +72,10 @@ class RoomTarget:
     target_c: float
     lowest_c: float
 
+    def warmer(self, by_k: float) -> "RoomTarget":
+        """Return the target with a mean that is `by_k` warmer; what is too cold stays."""
+        return replace(self, target_c=self.target_c + by_k) if by_k else self
+
 
 @parameters
 class Rooms:

@@ -100,6 +100,7 @@ def _kept_circuit(plan: CircuitPlan, state: CircuitState) -> dict[str, Any]:
         "setpoint_c": None if isnan(state.setpoint_c) else state.setpoint_c,
         "recorded_c": None if isnan(state.recorded_c) else state.recorded_c,
         "trim_k": state.trim.pid.output,
+        "preheat_k": state.preheat_k,
         "motor_pct": state.motor.position_pct,
         "watch": {name: sums_of(one) for name, one in _loops(state.watch)},
         "duty": pumps.duty,
@@ -149,12 +150,14 @@ def _restored_circuit(
 ) -> CircuitState:
     pumps, (low_c, high_c) = first.pumps.pumps, plan.config.limits.T2g_c
     duty, run_s = _number(kept["duty"]), _number(kept["run_s"])
+    by_k = 0.0 if plan.config.preheat is None else plan.config.preheat.by_k
     return first._replace(
         setpoint_c=_between(low_c, high_c, kept["setpoint_c"]) if is_recent else nan,
         recorded_c=_number_or_nan(kept["recorded_c"]),
         weather=_made(WeatherState, kept["weather"]) if is_recent and "weather" in kept else None,
         motor=ThreeStepState(_number(kept.get("motor_pct", first.motor.position_pct))),
         watch=_restored_watch(kept.get("watch", {})),
+        preheat_k=_between(0.0, by_k, kept.get("preheat_k", 0.0)) if is_recent else 0.0,
         trim=_restored_trim(plan, first.trim, kept.get("trim_k", 0.0), is_recent=is_recent),
         # A curve that was changed since is written anew; one that somebody changed at the panel is
         # not fought.

@@ -16,6 +16,7 @@ from control_loops.interlock import InterlockState, StationFacts, Trip, interloc
 from control_loops.makeup import MakeUpMove
 from control_loops.override import AT_REST, LowestSupply, OverrideState
 from control_loops.pid import Gains, PidState, PidStep, PidTerms, guard, reset_from, retune, track
+from control_loops.pump_set import PumpFacts
 from control_loops.pumps import PumpMove
 from controller.arbiter import Claim, Holder, arbitrate
 from controller.claims import Scan, manual_claim, not_ours, ruling, towards
@@ -103,8 +104,7 @@ def circuit_step(
     """
     image, chain, supply = scan.image, setpoint.chain, _supply(plan, scan.image, position_pct)
     seen, makeup_seen = pump_facts(image, plan.pumps_report), pump_facts(image, plan.makeup_report)
-    proven = any_proven(seen)
-    trips, interlock, frost, frost_state = _protect(plan, state, supply, scan, proven=proven)
+    trips, interlock, frost, frost_state = _protect(plan, state, supply, scan, seen)
     pumps, speed, pump_state = circulate(plan, state, seen, trips, scan)
     makeup, makeup_speed, makeup_state = make_up(plan, state, makeup_seen, trips, scan)
     forward = _look_ahead(plan, state, chain, scan)
@@ -139,6 +139,7 @@ def circuit_step(
             moved.tune,
             moved.override,
             state.is_fallback_confirmed or differs == 0.0,
+            chain.preheat.room_k,
         ),
         terms,
         supply.measured_c,
@@ -170,10 +171,14 @@ def _supply(plan: CircuitPlan, image: ProcessImage, position_pct: float) -> Supp
 
 
 def _protect(
-    plan: CircuitPlan, state: CircuitState, supply: Supply, scan: Scan, *, proven: bool | None
+    plan: CircuitPlan,
+    state: CircuitState,
+    supply: Supply,
+    scan: Scan,
+    pumps: tuple[PumpFacts, ...],
 ) -> tuple[tuple[Trip, ...], InterlockState, FrostMove, FrostState]:
     """Return the trips and what frost wants, each with its next state."""
-    value, config = scan.image.value, plan.config
+    value, config, proven = scan.image.value, plan.config, any_proven(pumps)
     trips, interlock = interlock_step(
         config.protection,
         state.interlock,

@@ -1,7 +1,7 @@
 """From the outdoor temperature to a circuit's supply setpoint, with every step kept for people.
 
-Rule: curve, then schedule, then rooms, then offset, or in the place of these four what a person
-gave; then limits, then ramp. The chain says what each of them did.
+Rule: curve, then preheating or else schedule, then rooms, then offset, or in the place of all these
+what a person gave; then limits, then ramp. The chain says what each of them did.
 """
 
 from math import isnan, nan
@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from control_loops.heating_curve import supply_c
 from control_loops.limits import LimitFacts, LimitState, Ruling, SupplyLimits, supply_limit
 from control_loops.outdoor import OutdoorChoice
+from control_loops.preheat import NO_PREHEAT, PreheatMove, preheat_move
 from control_loops.room_trim import Frozen, TrimFacts, TrimMove, TrimState, trim_step
 from control_loops.rooms import NO_ROOMS, RobustRooms, robust_rooms
 from control_loops.schedule import NO_SHIFT, ScheduleShift, schedule_shift
@@ -49,6 +50,8 @@ class SetpointFacts(NamedTuple):
         weather: What the circuit's terms of the weather look at; None where it has none.
         given: What a person put in the place of the curve; None where the curve rules.
         measured_c: The supply, in °C; NaN where no decision may rest on it.
+        coldest_c: The coldest that is expected while the circuit would preheat, in °C; NaN where
+            nothing is expected, or where it does not preheat.
     """
 
     schedule: ScheduleShift
@@ -58,6 +61,7 @@ class SetpointFacts(NamedTuple):
     weather: WeatherFacts | None = None
     given: GivenSetpoint | None = None
     measured_c: float = nan
+    coldest_c: float = nan
 
 
 class SetpointChain(NamedTuple):
@@ -78,6 +82,7 @@ class SetpointChain(NamedTuple):
     setpoint_c: float
     felt: Felt | None = None
     given: GivenSetpoint | None = None
+    preheat: PreheatMove = NO_PREHEAT
 
     @property
     def rules(self) -> Ruling | Literal["operator"]:
@@ -96,6 +101,8 @@ class SetpointChain(NamedTuple):
     def _why_curve(self) -> str:
         felt_c = self.outdoor.damped_c if self.felt is None else self.felt.outdoor_c
         what = f"curve at {felt_c:.1f} °C ({self.outdoor.source})"
+        if self.preheat.room_k:
+            what += f", preheat {self.preheat.supply_k:+.1f} K"
         if self.schedule.why:
             what += f", {self.schedule.why} {self.schedule.shift_k:+.1f} K"
         if abs(self.rooms.shift_k) >= _TOLD_K:
@@ -170,7 +177,6 @@ def setpoint_chain(
         facts: What else it rests on.
         dt_s: Time since the previous scan, in s, > 0.
     """
-    limits, given = plan.config.limits, facts.given
     felt, weather, felt_c = None, None, outdoor.damped_c
     if plan.weather is not None and facts.weather is not None:
         felt, weather = felt_step(
@@ -182,11 +188,11 @@ def setpoint_chain(
             dt_s=dt_s,
         )
         felt_c = felt.outdoor_c
-    curve_c = supply_c(plan.config.curve, felt_c)
-    rooms, trim = trim_step(
-        plan.rooms.trim, plan.trim_gain, plan.rooms_target, state.trim, facts.rooms, dt_s
-    )
-    asked_c = curve_c + facts.schedule.shift_k + rooms.shift_k + facts.offset_k
+    curve_c, limits, given = supply_c(plan.config.curve, felt_c), plan.config.limits, facts.given
+    preheat = _preheat(plan, state, felt_c, facts.coldest_c, dt_s)
+    target = plan.rooms_target.warmer(preheat.room_k)
+    rooms, trim = trim_step(plan.rooms.trim, plan.trim_gain, target, state.trim, facts.rooms, dt_s)
+    asked_c = curve_c + preheat.supply_k + facts.schedule.shift_k + rooms.shift_k + facts.offset_k
     wanted_c, ruling, limit = supply_limit(
         asked_c if given is None else given.setpoint_c,
         limits=limits,
@@ -211,8 +217,21 @@ def setpoint_chain(
         setpoint_c,
         felt,
         given,
+        preheat,
     )
     return Setpoint(chain, trim, limit, weather)
+
+
+def _preheat(
+    plan: CircuitPlan, state: CircuitState, felt_c: float, coldest_c: float, dt_s: float
+) -> PreheatMove:
+    """Return what preheating asks for: nothing in a circuit that does not preheat."""
+    preheat, curve = plan.config.preheat, plan.config.curve
+    if preheat is None:
+        return NO_PREHEAT
+    return preheat_move(
+        preheat, curve, state.preheat_k, outdoor_c=felt_c, coldest_c=coldest_c, dt_s=dt_s
+    )
 
 
 def _begin_c(limits: SupplyLimits, measured_c: float, asked_c: float) -> float:
@@ -252,7 +271,12 @@ def setpoint_facts(
     value = image.value
     if given is not None and not frozen:
         frozen = "operator"
-    schedule, outdoor = _schedule(plan, state, image, sky), sky.outdoor
+    outdoor, preheat, coldest_c = sky.outdoor, plan.config.preheat, nan
+    if preheat is not None:
+        coldest_c = sky.outlook.coldest_c(preheat.ahead_s)
+    # Before a cold that the station cannot carry nobody is set back.
+    is_preheated = preheat is not None and coldest_c < preheat.below_c
+    schedule = NO_SHIFT if is_preheated else _schedule(plan, state, image, sky)
     # What the schedule takes from the rooms, their correction must not give back.
     frozen = frozen or ("schedule" if schedule.shift_k else "")
     gains, is_limited = plan.gains, bool(state.override.ruling)
@@ -264,6 +288,7 @@ def setpoint_facts(
         None if plan.weather is None else sky.facts(plan.weather, image, plan.in_sun),
         given,
         value(plan.t2g),
+        coldest_c,
     )
 
 

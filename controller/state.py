@@ -164,8 +164,8 @@ class CircuitState(NamedTuple):
     recorded. `gain` is the supply loop's, in % per K; `gain_share` is what the quality of the
     measured value left of it. `valve_pct` is the opening that the last scan wrote, `motor` where a
     motor without a positioner is believed to stand. `weather` is None where the circuit has no
-    terms of it, `override` what the limits that act on the valve do. What there has not been yet is
-    NaN.
+    terms of it, `override` what the limits that act on the valve do, `preheat_k` by how much warmer
+    the rooms are wanted before a cold. What there has not been yet is NaN.
     """
 
     pid: PidState
@@ -187,6 +187,7 @@ class CircuitState(NamedTuple):
     tune: Tuning = UNTUNED
     override: OverrideState = override.AT_REST
     is_fallback_confirmed: bool = False
+    preheat_k: float = 0.0
 
 
 class Heart(NamedTuple):

@@ -264,6 +264,8 @@ def _trust(sample: Sample) -> tuple[str, float]:
 
 def _setpoint_steps(circuit: CircuitResult, rooms: Sample) -> tuple[ChainStep, ...]:
     chain, outdoor, shift = circuit.chain, circuit.chain.outdoor, circuit.chain.rooms
+    preheat = chain.preheat
+    warmer = [ChainStep("preheat", preheat.supply_k, "K", preheat.why)]
     ruling = f"{chain.rules} rules" if chain.rules else ""
     rests = _name(outdoor.quality), outdoor.age_s
     rooms_rest = _name(rooms.quality), rooms.age_s
@@ -274,6 +276,7 @@ def _setpoint_steps(circuit: CircuitResult, rooms: Sample) -> tuple[ChainStep, .
         ChainStep("damped", outdoor.damped_c, "°C", "", *rests),
         *_felt_steps(chain.felt, rests),
         ChainStep("curve", chain.curve_c, "°C", "", *rests),
+        *(warmer if circuit.plan.config.preheat is not None else ()),
         ChainStep("schedule", chain.schedule.shift_k, "K", chain.schedule.why),
         ChainStep("rooms", shift.shift_k, "K", _rooms_note(shift), *rooms_rest),
         ChainStep("offset", chain.offset_k, "K"),

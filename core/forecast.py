@@ -3,10 +3,10 @@
 Rule: frozen, and a function of the moment asked for; where it says nothing it gives NaN.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import inf, nan
+from math import inf, isnan, nan
 from typing import NamedTuple
 
 GAP_S_MAX = 21600.0
@@ -49,6 +49,17 @@ class Forecast:
         """Return whether it may still be believed."""
         return now <= self.good_until
 
+    def coldest_c(self, within_s: float, now: datetime) -> float:
+        """Return the coldest that it says of the next `within_s` seconds, °C; NaN if nothing."""
+        if not self.is_good(now):
+            return nan
+        begin_s = (now - self.issued_at).total_seconds()
+        first = bisect_left(self.after_s, begin_s)
+        last = bisect_right(self.after_s, begin_s + within_s)
+        between = [hour.outdoor_c for hour in self.hours[first:last]]
+        ends = [self.at(now + timedelta(seconds=s), now).outdoor_c for s in (0.0, within_s)]
+        return min((c for c in (*between, *ends) if not isnan(c)), default=nan)
+
     def at(self, moment: datetime, now: datetime) -> Expected:
         """Return what it says of a moment, on straight lines between its hours.
 
@@ -73,7 +84,7 @@ class Forecast:
 
 
 class Outlook(NamedTuple):
-    """What is expected in one scan: for now, and, by `outdoor_c`, for later.
+    """What is expected in one scan: for now, and, by `outdoor_c` and `coldest_c`, for later.
 
     `age_s` is how long ago the forecast was made, in s; infinite without one.
     """
@@ -89,6 +100,10 @@ class Outlook(NamedTuple):
             return nan
         moment = self.taken_at + timedelta(seconds=ahead_s)
         return self.forecast.at(moment, self.taken_at).outdoor_c
+
+    def coldest_c(self, within_s: float) -> float:
+        """Return the coldest that is expected in the next `within_s` seconds; NaN if nothing is."""
+        return nan if self.forecast is None else self.forecast.coldest_c(within_s, self.taken_at)
 
 
 def outlook(forecast: Forecast | None, now: datetime) -> Outlook:

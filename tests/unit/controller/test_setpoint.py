@@ -10,9 +10,10 @@ import pytest
 
 from control_loops.limits import LimitFacts
 from control_loops.outdoor import OutdoorChoice
+from control_loops.preheat import NO_PREHEAT, Preheat
 from control_loops.room_trim import TrimFacts
 from control_loops.rooms import NO_ROOMS, RobustRooms
-from control_loops.schedule import NO_SHIFT, ScheduleShift
+from control_loops.schedule import NO_SHIFT, Hours, ScheduleShift, Setback
 from control_loops.weather import Mixed, Sun, WeatherTerms, Wind
 from controller.checkpoint import keep, restore
 from controller.plan import plan_station
@@ -144,6 +145,88 @@ def test_a_night_lowers_it_and_is_named(chain_of):
     chain = chain_of(-5.0, schedule=ScheduleShift(-6.0, "night"))
     assert chain.wanted_c == pytest.approx(50.2)
     assert "night -6.0 K" in chain.why
+
+
+class TestPreheating:
+    """The example's curve falls by 6.2 K in 5 K here, so a kelvin of room is 2.24 K of supply."""
+
+    PREHEAT = Preheat(below_c=-20.0, ahead_s=86400.0, by_k=1.0)
+    NIGHT = Setback(between=Hours.from_text("00:00-23:59"), lower_k=6.0)
+
+    def bench(self, station, hours_c, **circuit):
+        """Return a bench whose forecast has these temperatures, an hour apart, from now on."""
+        config = replace(station.circuits["main"], preheat=self.PREHEAT, **circuit)
+        made = Bench(replace(station, circuits={"main": config})).take_over()
+        made.see(forecast=self.forecast(made, hours_c))
+        return made
+
+    def forecast(self, bench, hours_c):
+        at = bench.at.utc
+        after_s = tuple(3600.0 * hour for hour in range(len(hours_c)))
+        hours = tuple(Expected(c) for c in hours_c)
+        return Forecast(at, at + timedelta(days=1), after_s, hours)
+
+    def test_a_cold_ahead_raises_supply_and_wanted_room_within_hours(self, station):
+        bench = self.bench(station, [-5.0] * 20 + [-22.0] + [-5.0] * 10)
+        chain = bench.scan_for(5.0).circuits[0].chain
+        assert 0.0 < chain.preheat.room_k < 0.001
+        chain = bench.scan_for(4.1 * 3600.0).circuits[0].chain
+        assert chain.preheat == (1.0, pytest.approx(2.24, abs=0.01), -22.0)
+        assert chain.wanted_c == pytest.approx(chain.curve_c + 2.24 + chain.rooms.shift_k, abs=0.01)
+        assert "preheat +2.2 K" in chain.why
+        # Rooms at the target that is wanted without preheating are now a kelvin too cold.
+        assert chain.rooms.shift_k > 1.0
+
+    def test_it_begins_a_day_before_and_ends_with_the_cold(self, station):
+        bench = self.bench(station, [-5.0] * 26 + [-22.0] + [-5.0] * 10)
+        assert bench.scan().circuits[0].chain.preheat.room_k == 0.0
+        bench.see(forecast=self.forecast(bench, [-5.0] * 24 + [-22.0] * 2))
+        assert bench.scan().circuits[0].chain.preheat.room_k > 0.0
+        bench.see(forecast=self.forecast(bench, [-5.0] * 30))
+        chain = bench.scan_for(60.0).circuits[0].chain
+        assert (chain.preheat.room_k, chain.preheat.supply_k) == (0.0, 0.0)
+        assert "preheat" not in chain.why
+
+    def test_a_lost_forecast_fades(self, station):
+        bench = self.bench(station, [-22.0] * 30)
+        warm = bench.scan_for(3600.0).circuits[0].chain.preheat
+        bench.see(forecast=None)
+        later = bench.scan_for(1800.0).circuits[0].chain.preheat
+        assert later.why == "no forecast"
+        assert (warm.room_k, later.room_k) == (pytest.approx(0.25), pytest.approx(0.125))
+
+    def test_it_outlives_a_restart_and_no_more_than_it_may(self, station):
+        bench = self.bench(station, [-22.0] * 30)
+        bench.scan_for(3600.0)
+        kept = json.loads(json.dumps(keep(bench.plan, bench.state)))
+        for preheat_k, restored_k in ((0.25, 0.25), (9.0, 1.0), (-1.0, 0.0)):
+            assert kept["circuits"]["main"]["preheat_k"] == pytest.approx(0.25)
+            changed = kept | {
+                "circuits": {"main": kept["circuits"]["main"] | {"preheat_k": preheat_k}}
+            }
+            again = restore(bench.plan, first_state(bench.plan), changed, away_s=60.0)
+            assert again.circuits[0].preheat_k == restored_k
+        late = restore(bench.plan, first_state(bench.plan), kept, away_s=86400.0)
+        assert late.circuits[0].preheat_k == 0.0
+
+    @pytest.mark.parametrize(("coldest_c", "shift_k"), [(-22.0, 0.0), (-10.0, -6.0)])
+    def test_before_such_a_cold_nobody_is_set_back(self, station, coldest_c, shift_k):
+        bench = self.bench(station, [coldest_c] * 30, schedule={"night": self.NIGHT})
+        chain = bench.scan().circuits[0].chain
+        assert chain.schedule.shift_k == shift_k
+        assert chain.rooms.frozen == ("schedule" if shift_k else "")
+
+    def test_what_is_too_cold_for_a_flat_stays_as_it_was(self, station):
+        bench = self.bench(station, [-22.0] * 30)
+        rooms = bench.scan_for(10800.0, T_room_avg=22.5, T_room_p10=19.2).circuits[0].chain.rooms
+        assert rooms.rules == "guard"
+        assert rooms.shift_k < 0.0
+
+    def test_without_the_key_a_forecast_of_cold_changes_nothing(self, ours):
+        ours.see(forecast=self.forecast(ours, [-30.0] * 30))
+        chain = ours.scan().circuits[0].chain
+        assert chain.preheat is NO_PREHEAT
+        assert chain.wanted_c == pytest.approx(chain.curve_c + chain.rooms.shift_k)
 
 
 def windy(station, **terms):

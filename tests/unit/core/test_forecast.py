@@ -65,3 +65,30 @@ def test_without_a_forecast_nothing_is_expected():
     assert isnan(seen.now.outdoor_c)
     assert isnan(seen.outdoor_c(0.0))
     assert seen.age_s == inf
+
+
+@pytest.mark.parametrize(
+    ("now_h", "within_h", "coldest_c"),
+    [
+        (1.0, 0.0, -10.0),
+        (1.0, 0.5, -12.0),
+        (1.0, 7.0, -20.0),
+        (2.0, 4.0, -18.0),
+        (2.0, 24.0, -20.0),
+        (0.0, 0.5, nan),
+        (0.0, 1.5, -12.0),
+        (20.0, 4.0, nan),
+        (24.1, 24.0, nan),
+    ],
+)
+def test_the_coldest_of_the_hours_to_come_is_between_them_too(now_h, within_h, coldest_c):
+    now = ISSUED + timedelta(hours=now_h)
+    found_c = FORECAST.coldest_c(3600.0 * within_h, now)
+    assert found_c == pytest.approx(coldest_c, nan_ok=True)
+    assert outlook(FORECAST, now).coldest_c(3600.0 * within_h) == pytest.approx(
+        coldest_c, nan_ok=True
+    )
+
+
+def test_without_a_forecast_no_cold_is_expected():
+    assert isnan(outlook(None, ISSUED).coldest_c(86400.0))
