@@ -3,6 +3,7 @@
 Rule: nobody sees more than the station's points; each returns the supply setpoint it works to.
 """
 
+import random
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from control_loops import pid
 from control_loops.exchanger import ExchangerData
 from control_loops.heating_curve import CurvePoints, interpolate
 from control_loops.pid import Gains, PidState
-from control_loops.room_trim import FLOOR_GAIN, RADIATOR_GAIN, RoomTrim
+from control_loops.preheat import Preheat
 from control_loops.shaping import damp
 from control_loops.source import NetworkSource
 from controller.decide import Decision, decide
@@ -29,15 +30,17 @@ from core.clock import Instant
 from core.command import Command
 from core.point import Tag
 from drivers.link import LinkStatus
+from hil_sim.bench.forecaster import Forecaster
 from hil_sim.bench.rig import Rig
 from hil_sim.plant.exchanger import heat_per_kelvin
-from hil_sim.plant.station import StationParameters, metered_m3h
+from hil_sim.plant.station import StationParameters, StationPlant, metered_m3h
 from hil_sim.plant.steady import primary_flow_kg_s
 
 SHIPPED, SHIPPED_DEFAULT = "shipped", "shipped-default"
 ANCHOR, ANCHOR_NZ3 = "anchor", "anchor-nz3"
 CONTROLLERS = (SHIPPED, SHIPPED_DEFAULT, ANCHOR, ANCHOR_NZ3)
 
+_SHIPPED_FLOOR = "shipped-floor"
 _START = datetime(2024, 12, 2, tzinfo=UTC) - timedelta(hours=8)
 _SITE = Path(__file__).parent / "site"
 _EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
@@ -48,6 +51,9 @@ _NEUTRAL_K = {ANCHOR: 0.0, ANCHOR_NZ3: 1.5}
 _FLOOR_MAX_C = 60.0
 # What is believed of valve and exchanger is wrong on purpose, as data sheets are.
 _BELIEVED_RANGEABILITY, _BELIEVED_AUTHORITY, _BELIEVED_UA_SHARE = 30.0, 0.7, 0.85
+# Between the warmest and the coldest weather that a station is built for, °C; less is no shortage.
+_MILD_C, _COLDEST_C, _SHORT_K = 0, -26, 0.5
+_PREHEAT_K = 1.5
 _SHEET_T1G_C, _SHEET_T2H_C = 110.0, 40.0
 
 
@@ -66,8 +72,10 @@ class Shipped:
     `commands` is asked of the next scan.
     """
 
-    def __init__(self, rig: Rig, start: datetime = _START) -> None:
-        self._rig = rig
+    def __init__(
+        self, rig: Rig, start: datetime = _START, forecaster: Forecaster | None = None
+    ) -> None:
+        self._rig, self._forecaster = rig, forecaster
         self._plan = plan_station(rig.station)
         self._state = first_state(self._plan)
         self._at = Instant(0.0, start)
@@ -84,6 +92,10 @@ class Shipped:
     def scan(self, dt_s: float) -> float:
         """Read, decide, write; return the supply setpoint in °C."""
         self._at = Instant(self._at.monotonic_s + dt_s, self._at.utc + timedelta(seconds=dt_s))
+        if self._forecaster is not None:
+            newest = self._forecaster.newest(self._at.utc)
+            if newest is not self._surroundings.forecast:
+                self._surroundings = self._surroundings._replace(forecast=newest)
         made = decide(
             self._plan,
             self._rig.image(self._at),
@@ -134,11 +146,13 @@ class Anchor:
         return setpoint_c
 
 
-def controller_of(name: str, rig: Rig, curve: Mapping[float, float]) -> Controller:
-    """Return the controller of that name on a rig."""
+def controller_of(name: str, rig: Rig, curve: Mapping[float, float], *, seed: str) -> Controller:
+    """Return the controller of that name on a rig; `seed` is of what a forecast is off by."""
     if name in _NEUTRAL_K:
         return Anchor(rig, curve, neutral_k=_NEUTRAL_K[name])
-    return Shipped(rig)
+    if rig.station.circuits["main"].preheat is None:
+        return Shipped(rig)
+    return Shipped(rig, forecaster=Forecaster(rig.plant.weather, seed, _START))
 
 
 def station_for(
@@ -153,9 +167,10 @@ def station_for(
         room_c: The wanted room temperature.
     """
     stations = bench_stations()
-    station = stations.get(name, stations[SHIPPED])
-    circuit = station.circuits["main"]
     is_floor = plant.emitter.slab_kj_per_m2k > 0.0
+    kind = _SHIPPED_FLOOR if is_floor and name == SHIPPED else name
+    station = stations.get(kind, stations[SHIPPED])
+    circuit = station.circuits["main"]
     limits = circuit.limits
     if is_floor:
         limits = replace(limits, T2g_c=(limits.T2g_c[0], _FLOOR_MAX_C))
@@ -172,6 +187,7 @@ def station_for(
             authority=_BELIEVED_AUTHORITY,
         ),
         exchanger=_data_sheet(plant),
+        preheat=_preheat(plant),
     )
     sources = {
         key: replace(source, F1_design_m3h=_full_flow_m3h(plant))
@@ -179,26 +195,11 @@ def station_for(
         else source
         for key, source in station.sources.items()
     }
-    rooms = replace(station.rooms, target_c=room_c)
     return replace(
         station,
-        rooms=replace(rooms, trim=_on_a_floor(rooms.trim)) if is_floor else rooms,
+        rooms=replace(station.rooms, target_c=room_c),
         circuits={"main": circuit},
         sources=sources,
-    )
-
-
-def _on_a_floor(trim: RoomTrim) -> RoomTrim:
-    """Return room feedback that is for radiators as tight on a floor, which runs half as hot."""
-    if trim.gain is None:
-        return trim
-    share = FLOOR_GAIN / RADIATOR_GAIN
-    return replace(
-        trim,
-        gain=share * trim.gain,
-        max_k=share * trim.max_k,
-        max_down_k=share * trim.max_down_k,
-        rate_k_per_h=share * trim.rate_k_per_h,
     )
 
 
@@ -214,6 +215,18 @@ def bench_stations() -> dict[str, Station]:
         for part in ("templates", "maps"):
             shutil.copytree(_EXAMPLES / part, site / part)
         return {station.station: station for station in load(site).stations}
+
+
+@cache
+def _preheat(plant: StationParameters) -> Preheat | None:
+    """Return the preheating of a station that is too small for the coldest weather; else None."""
+    tried = StationPlant(plant, random.Random(0))
+    for outdoor_c in range(_MILD_C, _COLDEST_C - 1, -1):
+        supply_c = tried.balanced_supply_c(outdoor_c)
+        tried.settle(supply_c=supply_c, outdoor_c=outdoor_c)
+        if tried.supply_c < supply_c - _SHORT_K:
+            return Preheat(below_c=float(outdoor_c), by_k=_PREHEAT_K)
+    return None
 
 
 def _data_sheet(plant: StationParameters) -> ExchangerData:

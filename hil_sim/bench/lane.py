@@ -49,7 +49,9 @@ def run_lane(lane: Lane) -> Outcome:
         collectors=lane.collectors,
         rng=random.Random(f"{lane.seed} {week.name} collectors"),
     )
-    controller = controller_of(lane.controller, rig, curve)
+    controller = controller_of(
+        lane.controller, rig, curve, seed=f"{lane.seed} {week.name} forecast"
+    )
     shifted_k = 0.0
     tally: Tally | None = None
     for _ in range(round(week.whole_s / lane.scan_s)):

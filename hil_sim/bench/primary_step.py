@@ -77,7 +77,7 @@ def _at_rest(
         collectors=PROMPT,
         rng=random.Random(f"{seed} step collectors"),
     )
-    controller = controller_of(name, rig, curve)
+    controller = controller_of(name, rig, curve, seed=f"{seed} step forecast")
     _errors(rig, controller, _SETTLE_S, scan_s)
     return rig, controller
 

@@ -265,18 +265,31 @@ def test_the_time_with_the_valve_wide_open_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "on_radiators", "on_a_floor"), [(SHIPPED, 12.0, 6.0), ("shipped-default", None, None)]
+    ("name", "on_radiators_h", "on_a_floor_h"),
+    [(SHIPPED, 6.0, 12.0), ("shipped-default", 6.0, 6.0)],
 )
-def test_what_is_tight_on_radiators_is_half_as_many_kelvins_on_a_floor(
-    name: str, on_radiators: float | None, on_a_floor: float | None
+def test_only_the_tight_tuning_has_one_of_its_own_for_floors(
+    name: str, on_radiators_h: float, on_a_floor_h: float
 ) -> None:
     plant = reference_plant()
     floor = replace(plant, emitter=replace(plant.emitter, slab_kj_per_m2k=150.0))
-    gains = [
-        station_for(name, one, {-20.0: 45.0, 10.0: 25.0}, 21.0).rooms.trim.gain
-        for one in (plant, floor)
+    made = [station_for(name, one, {-20.0: 45.0, 10.0: 25.0}, 21.0) for one in (plant, floor)]
+    hours = [station.rooms.trim.reset_time_s / 3600.0 for station in made]
+    assert hours == [on_radiators_h, on_a_floor_h]
+    assert [station.circuits["main"].emitter for station in made] == ["radiator", "floor"]
+    assert {station.rooms.target_c for station in made} == {21.0}
+
+
+def test_only_a_station_that_is_too_small_preheats_and_has_a_forecast() -> None:
+    plant = reference_plant()
+    small = replace(plant, valve=replace(plant.valve, kvs_m3h=0.5 * plant.valve.kvs_m3h))
+    curve = {-20.0: 80.0, 10.0: 40.0}
+    found = [
+        station_for(SHIPPED, one, curve, 21.0).circuits["main"].preheat for one in (plant, small)
     ]
-    assert gains == [on_radiators, on_a_floor]
+    assert found[0] is None
+    assert found[1] is not None
+    assert -26.0 <= found[1].below_c <= 0.0
 
 
 def test_a_neutral_zone_saves_the_motor_and_costs_accuracy() -> None:
@@ -317,7 +330,7 @@ def test_no_controller_takes_the_primary_step_better_than_a_valve_thrown_open() 
 
 def test_the_benchmarks_stations_are_the_shipped_template() -> None:
     stations = bench_stations()
-    assert set(stations) == {"shipped", "shipped-default"}
+    assert set(stations) == {"shipped", "shipped-default", "shipped-floor"}
     assert all(station.template == "one-circuit-v1" for station in stations.values())
 
 
