@@ -288,7 +288,8 @@ class TestTune:
 
         def run(*shown, words=("--yes",), given=None):
             def scans():
-                for i, tune in enumerate(shown):
+                # The last two again and again: a crowded machine may miss one of them.
+                for i, tune in enumerate([*shown, *shown[-2:] * 10]):
                     daemon.loop.call_later(0.4 * i, partial(daemon.scan, **showing(tune)))
 
             daemon.stations["st-01"].on_submit = scans
