@@ -25,6 +25,7 @@ from control_loops.heating_curve import CurveFormula, CurvePoints, curve_problem
 from control_loops.limits import SupplyLimits
 from control_loops.makeup import MakeUp
 from control_loops.pid import PidTuning
+from control_loops.preheat import RATE_K_PER_H, Preheat
 from control_loops.pressure import DpPoints
 from control_loops.pumps import CirculationPumps
 from control_loops.schedule import Setback
@@ -148,6 +149,17 @@ def _setback(setback: Setback) -> Iterator[Finding]:
     if setback.start_early_s >= setback.between.length_min * 60.0:
         message = "`start_early` takes the whole setback away"
         yield ("start_early",), message, "write less than the setback lasts"
+
+
+def _preheat(preheat: Preheat) -> Iterator[Finding]:
+    most_k = RATE_K_PER_H * preheat.ahead_s / 3600.0
+    if preheat.by_k > most_k:
+        message = f"within `ahead` the rooms are wanted no more than {most_k:g} K warmer"
+        yield (
+            ("ahead",),
+            message,
+            f"write at least {preheat.by_k / RATE_K_PER_H:g} h, or a smaller `by`",
+        )
 
 
 def _dp_points(points: DpPoints) -> Iterator[Finding]:
@@ -295,6 +307,7 @@ PART_CHECKS: Mapping[type, PartCheck] = {
     OpcUaSecurity: _opcua_security,
     PidTuning: _pid,
     Setback: _setback,
+    Preheat: _preheat,
     SupplyLimits: _limits,
     TopicReading: _topic,
     Valve: _valve,

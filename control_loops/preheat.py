@@ -14,13 +14,13 @@ from control_loops.shaping import ramp
 from core.parameters import parameters
 from core.point import Unit
 
-_RATE_K_PER_H = 0.25
+RATE_K_PER_H = 0.25
 """Rooms need hours to follow; a target that fell at once would make them fall below it."""
 
 
 @parameters
 class Preheat:
-    """When rooms are warmed up before a cold spell, and by how much.
+    """When rooms are warmed up before a cold spell, and by how much; by 0.25 K in an hour.
 
     Attributes:
         below_c: Outdoor temperature below which the valve is wide open and the rooms grow cold.
@@ -63,6 +63,7 @@ def preheat_move(
     *,
     outdoor_c: float,
     coldest_c: float,
+    is_possible: bool = True,
     dt_s: float,
 ) -> PreheatMove:
     """Return what preheating asks for now.
@@ -76,10 +77,11 @@ def preheat_move(
         before_k: By how much the rooms were wanted warmer in the previous scan, in K.
         outdoor_c: What the curve is asked with, °C.
         coldest_c: The coldest that is expected within `ahead_s`, °C; NaN: nobody knows.
+        is_possible: The network heats; while it does not, the preheating ends as well.
         dt_s: Time since the previous scan, in s, > 0.
     """
-    wanted_k = preheat.by_k if coldest_c < preheat.below_c else 0.0
-    by_k = ramp(before_k, wanted_k, up_per_h=_RATE_K_PER_H, down_per_h=_RATE_K_PER_H, dt_s=dt_s)
+    wanted_k = preheat.by_k if is_possible and coldest_c < preheat.below_c else 0.0
+    by_k = ramp(before_k, wanted_k, up_per_h=RATE_K_PER_H, down_per_h=RATE_K_PER_H, dt_s=dt_s)
     if not by_k:
         return PreheatMove(0.0, 0.0, coldest_c)
     steeper_k = supply_c(curve, outdoor_c - by_k) - supply_c(curve, outdoor_c)

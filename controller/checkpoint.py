@@ -157,7 +157,7 @@ def _restored_circuit(
         weather=_made(WeatherState, kept["weather"]) if is_recent and "weather" in kept else None,
         motor=ThreeStepState(_number(kept.get("motor_pct", first.motor.position_pct))),
         watch=_restored_watch(kept.get("watch", {})),
-        preheat_k=_between(0.0, by_k, kept.get("preheat_k", 0.0)) if is_recent else 0.0,
+        preheat_k=_between(0.0, by_k, _number(kept.get("preheat_k", 0.0))) if is_recent else 0.0,
         trim=_restored_trim(plan, first.trim, kept.get("trim_k", 0.0), is_recent=is_recent),
         # A curve that was changed since is written anew; one that somebody changed at the panel is
         # not fought.

@@ -1,7 +1,7 @@
 """From the outdoor temperature to a circuit's supply setpoint, with every step kept for people.
 
-Rule: curve, then preheating or else schedule, then rooms, then offset, or in the place of all these
-what a person gave; then limits, then ramp. The chain says what each of them did.
+Rule: curve, then preheating, schedule, rooms and offset, or in the place of all these what a person
+gave; then limits, then ramp. The chain says what each of them did.
 """
 
 from math import isnan, nan
@@ -101,7 +101,7 @@ class SetpointChain(NamedTuple):
     def _why_curve(self) -> str:
         felt_c = self.outdoor.damped_c if self.felt is None else self.felt.outdoor_c
         what = f"curve at {felt_c:.1f} °C ({self.outdoor.source})"
-        if self.preheat.room_k:
+        if self.preheat.supply_k >= _TOLD_K:
             what += f", preheat {self.preheat.supply_k:+.1f} K"
         if self.schedule.why:
             what += f", {self.schedule.why} {self.schedule.shift_k:+.1f} K"
@@ -189,7 +189,7 @@ def setpoint_chain(
         )
         felt_c = felt.outdoor_c
     curve_c, limits, given = supply_c(plan.config.curve, felt_c), plan.config.limits, facts.given
-    preheat = _preheat(plan, state, felt_c, facts.coldest_c, dt_s)
+    preheat = _preheat(plan, state, felt_c, facts, dt_s)
     target = plan.rooms_target.warmer(preheat.room_k)
     rooms, trim = trim_step(plan.rooms.trim, plan.trim_gain, target, state.trim, facts.rooms, dt_s)
     asked_c = curve_c + preheat.supply_k + facts.schedule.shift_k + rooms.shift_k + facts.offset_k
@@ -223,14 +223,21 @@ def setpoint_chain(
 
 
 def _preheat(
-    plan: CircuitPlan, state: CircuitState, felt_c: float, coldest_c: float, dt_s: float
+    plan: CircuitPlan, state: CircuitState, felt_c: float, facts: SetpointFacts, dt_s: float
 ) -> PreheatMove:
     """Return what preheating asks for: nothing in a circuit that does not preheat."""
     preheat, curve = plan.config.preheat, plan.config.curve
     if preheat is None:
         return NO_PREHEAT
     return preheat_move(
-        preheat, curve, state.preheat_k, outdoor_c=felt_c, coldest_c=coldest_c, dt_s=dt_s
+        preheat,
+        curve,
+        state.preheat_k,
+        outdoor_c=felt_c,
+        coldest_c=facts.coldest_c,
+        # A boiler's warmth is dear, and its size is not the valve's.
+        is_possible=facts.rooms.frozen != "source",
+        dt_s=dt_s,
     )
 
 
@@ -274,9 +281,11 @@ def setpoint_facts(
     outdoor, preheat, coldest_c = sky.outdoor, plan.config.preheat, nan
     if preheat is not None:
         coldest_c = sky.outlook.coldest_c(preheat.ahead_s)
-    # Before a cold that the station cannot carry nobody is set back.
-    is_preheated = preheat is not None and coldest_c < preheat.below_c
-    schedule = NO_SHIFT if is_preheated else _schedule(plan, state, image, sky)
+    schedule = _schedule(plan, state, image, sky)
+    # Before a cold that the station cannot carry nobody is set back, nor while that fades.
+    is_cold = preheat is not None and coldest_c < preheat.below_c
+    if schedule.shift_k < 0.0 and (is_cold or state.preheat_k):
+        schedule = NO_SHIFT
     # What the schedule takes from the rooms, their correction must not give back.
     frozen = frozen or ("schedule" if schedule.shift_k else "")
     gains, is_limited = plan.gains, bool(state.override.ruling)

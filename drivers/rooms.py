@@ -31,7 +31,7 @@ class RoomPoints:
     Args:
         reporters: Its flats.
         max_age_s: A room is STALE when its measurement is older, and BAD after four times that. One
-            that never reported is BAD too, and for ever old until it is missed for so long.
+            that never reported is BAD too, and for ever old until it is missed for `max_age_s`.
         figures: By circuit, the figures of its usable rooms that are counted here, with their tags.
     """
 
@@ -63,7 +63,7 @@ class RoomPoints:
         samples = [self._sample(reporter, now_s) for reporter in self._reporters]
         for wanted, members in self._figures:
             readings = [RoomReading(self._reporters[i].flat, samples[i]) for i in members]
-            counted = _counted(readings)
+            counted = _counted(readings, self._max_age_s)
             samples += [counted[figure] for figure in wanted]
         return Columns(
             tuple(sample.value for sample in samples),
@@ -76,7 +76,8 @@ class RoomPoints:
         room = reporter.board.room(reporter.device)
         if room is None:
             waits_s = now_s - (now_s if self._waits_since_s is None else self._waits_since_s)
-            return Sample(math.nan, Quality.BAD, waits_s if waits_s >= bad_after_s else _FOR_EVER)
+            is_missed = waits_s >= self._max_age_s
+            return Sample(math.nan, Quality.BAD, waits_s if is_missed else _FOR_EVER)
         age_s = max(0.0, now_s - room.true_s)
         if age_s >= bad_after_s:
             return Sample(math.nan, Quality.BAD, age_s)
@@ -84,14 +85,17 @@ class RoomPoints:
         return Sample(room.value_c, Quality.GOOD if is_good else Quality.STALE, age_s)
 
 
-def _counted(readings: Sequence[RoomReading]) -> Mapping[Figure, Sample]:
+def _counted(readings: Sequence[RoomReading], max_age_s: float) -> Mapping[Figure, Sample]:
     """Return the figures of some rooms; they are as old as the oldest that counts.
 
-    Where none counts they are as old as the youngest of the others.
+    Where none counts they are as old as the youngest of the others; while a young one is only
+    remembered by the broker, a live one may still come, and there is nothing to be old.
     """
     figures = room_figures(readings)
     ages_s = [reading.sample.age_s for reading in readings if reading.sample.is_usable]
-    unusable_s = min((reading.sample.age_s for reading in readings), default=_FOR_EVER)
+    others = [reading.sample for reading in readings]
+    is_remembered = any(s.quality is Quality.STALE and s.age_s < max_age_s for s in others)
+    unusable_s = _FOR_EVER if is_remembered else min((s.age_s for s in others), default=_FOR_EVER)
     age_s = max(ages_s, default=unusable_s)
     quality = Quality.GOOD if figures.rooms else Quality.BAD
     return {

@@ -216,6 +216,39 @@ class TestPreheating:
         assert chain.schedule.shift_k == shift_k
         assert chain.rooms.frozen == ("schedule" if shift_k else "")
 
+    def test_a_boost_stands_beside_it_and_a_setback_waits_until_it_is_gone(self, station):
+        morning = Setback(
+            between=Hours.from_text("00:00-00:01"), lower_k=1.0, boost_k=5.0, boost_for_s=14400.0
+        )
+        bench = self.bench(station, [-22.0] * 30, schedule={"morning": morning})
+        bench.at = replace(bench.at, utc=bench.at.utc.replace(hour=17, minute=0))
+        bench.see(forecast=self.forecast(bench, [-22.0] * 30))
+        assert bench.scan().circuits[0].chain.schedule.shift_k == 5.0
+        bench = self.bench(station, [-22.0] * 30, schedule={"night": self.NIGHT})
+        bench.scan_for(3600.0)
+        bench.see(forecast=self.forecast(bench, [-5.0] * 30))
+        shifts = [bench.scan_for(1800.0).circuits[0].chain.schedule.shift_k for _ in range(3)]
+        assert shifts == [0.0, 0.0, -6.0]
+
+    def test_while_a_boiler_heats_it_ends(self, station):
+        bench = self.bench(station, [-22.0] * 30)
+        bench.scan_for(3600.0)
+        plan = bench.plan
+        chain = setpoint_chain(
+            plan.circuits[0],
+            bench.state.circuits[0],
+            bench.last.outdoor,
+            SetpointFacts(
+                NO_SHIFT,
+                0.0,
+                LimitFacts(-5.0, 48.0, 40.0, 40.0, 2000.0),
+                WELL._replace(frozen="source"),
+                coldest_c=-22.0,
+            ),
+            dt_s=3600.0,
+        ).chain
+        assert chain.preheat.room_k == 0.0
+
     def test_what_is_too_cold_for_a_flat_stays_as_it_was(self, station):
         bench = self.bench(station, [-22.0] * 30)
         rooms = bench.scan_for(10800.0, T_room_avg=22.5, T_room_p10=19.2).circuits[0].chain.rooms

@@ -66,10 +66,10 @@ def test_a_flat_that_never_reported_is_bad_and_a_retained_one_stale():
     assert found["room.b"][1] == STALE
 
 
-def test_a_flat_that_never_reports_is_missed_when_silence_would_make_it_bad():
+def test_a_flat_that_never_reports_is_missed_after_the_age_that_a_room_may_have():
     board, points = made(names=("a",))
     seen(points, 100.0)
-    late = 4 * MAX_AGE_S
+    late = MAX_AGE_S
 
     assert seen(points, 100.0 + late - 1.0)["room.a"][1:] == (BAD, math.inf)
     found = seen(points, 100.0 + late)
@@ -78,6 +78,14 @@ def test_a_flat_that_never_reports_is_missed_when_silence_would_make_it_bad():
 
     say(board, "a", 21.0, age_s=1.5 * MAX_AGE_S)
     assert seen(points)["T_room_avg"][1:] == (BAD, 1.5 * MAX_AGE_S)
+
+
+def test_rooms_that_only_the_broker_remembers_are_not_missed_while_they_are_young():
+    board, points = made()
+    for name in "abc":
+        say(board, name, 21.0, age_s=20.0, is_retained=True)
+    assert seen(points)["T_room_avg"][1:] == (BAD, math.inf)
+    assert seen(points, MAX_AGE_S)["T_room_avg"][1:] == (BAD, MAX_AGE_S + 20.0)
 
 
 def test_the_figures_count_usable_rooms_and_are_as_old_as_the_oldest():
