@@ -49,7 +49,7 @@ class PreheatMove(NamedTuple):
         if isnan(self.coldest_c):
             return "no forecast"
         why = f"coldest expected {self.coldest_c:.1f} °C"
-        return f"{why}, rooms wanted {self.room_k:.1f} K warmer" if self.room_k else why
+        return f"{why}, rooms wanted {self.room_k:.2f} K warmer" if self.room_k else why
 
 
 NO_PREHEAT = PreheatMove(0.0, 0.0, nan)

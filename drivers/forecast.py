@@ -62,16 +62,22 @@ class ForecastBoard:
         if found.issued_at - now.utc > _AHEAD_MAX:
             self.refuse(source, f"issued at {found.issued_at.isoformat()}, in the future")
             return
+        if not found.is_good(now.utc):
+            self.refuse(source, f"issued at {found.issued_at.isoformat()}, which is too long ago")
+            return
+        if self.newest is not None and found.issued_at < self.newest.issued_at:
+            return
         if self.fault:
             self.fault = ""
             _log.info("forecast_back", source=source)
-        if self.newest is None or found.issued_at >= self.newest.issued_at:
-            self.newest = found
+        self.newest = found
 
     def refuse(self, source: str, fault: str) -> None:
         """Note why there is nothing new; the same reason is told once."""
         if fault != self.fault:
             remedy = "the last forecast is kept until it is too old"
+            if self.newest is None:
+                remedy = "there is no forecast until a good one comes"
             _log.warning("forecast_refused", source=source, error=fault, remedy=remedy)
         self.fault = fault
 
@@ -109,6 +115,9 @@ class ForecastWatch:
         if found is not None:
             self._seen, data = found
             self._board.take(data, str(path), self._clock.now())
+            if self._board.fault:
+                # The next look judges it anew: what lies in the future now is right soon.
+                self._seen = None
 
 
 def _changed(

@@ -23,7 +23,7 @@ def test_a_kelvin_of_room_is_a_kelvin_and_the_curves_slope_of_supply():
     move = move_of(-20.1)
     assert move.room_k == 1.5
     assert move.supply_k == pytest.approx(1.5 * 2.4)
-    assert move.why == "coldest expected -20.1 °C, rooms wanted 1.5 K warmer"
+    assert move.why == "coldest expected -20.1 °C, rooms wanted 1.50 K warmer"
 
 
 def test_beyond_the_curves_end_it_is_the_kelvin_alone():

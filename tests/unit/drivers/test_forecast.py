@@ -122,6 +122,25 @@ class TestTheBoard:
         board.take(document(-1, -1, issued=ISSUED - timedelta(hours=6)), "mqtt", NOW)
         assert board.newest.hours[0].outdoor_c == -10.0
 
+    def test_one_that_is_too_old_already_is_refused_and_brings_nothing_back(self):
+        board = ForecastBoard(86400.0)
+        board.take(b"{", "mqtt", NOW)
+        with capture_logs() as logs:
+            for days in (2, 1.5):
+                issued = ISSUED - timedelta(days=days)
+                board.take(document(-1, -1, issued=issued), "mqtt", NOW)
+        assert board.newest is None
+        assert "too long ago" in board.fault
+        assert {entry["event"] for entry in logs} == {"forecast_refused"}
+        assert logs[0]["remedy"] == "there is no forecast until a good one comes"
+
+    def test_an_older_one_does_not_end_a_fault(self):
+        board = ForecastBoard(86400.0)
+        board.take(document(-10, -12), "mqtt", NOW)
+        board.take(b"{", "mqtt", NOW)
+        board.take(document(-1, -1, issued=ISSUED - timedelta(hours=6)), "mqtt", NOW)
+        assert board.fault != ""
+
     def test_one_from_the_future_is_refused(self):
         board = ForecastBoard(86400.0)
         board.take(document(-10, -12, issued=NOW.utc + timedelta(minutes=6)), "mqtt", NOW)
@@ -142,12 +161,19 @@ class TestTheFile:
         board = ForecastBoard(86400.0)
 
         class Still:
+            later = timedelta(0)
+
             def now(self):
-                return NOW
+                return Instant(NOW.monotonic_s, NOW.utc + self.later)
 
         settings = ForecastFile(kind="file", path=str(path))
         watch = ForecastWatch(settings, board, Still())
-        return path, board, lambda: asyncio.run(watch.look())
+
+        def look(later=timedelta(0)):
+            Still.later = later
+            asyncio.run(watch.look())
+
+        return path, board, look
 
     def test_one_that_is_not_there_is_no_fault(self, watched):
         _, board, look = watched
@@ -176,6 +202,16 @@ class TestTheFile:
         assert (board.newest, board.fault != "") == (None, True)
         path.write_bytes(document(-10, -12))
         look()
+        assert (board.newest is not None, board.fault) == (True, "")
+
+    def test_one_from_the_future_is_taken_once_its_time_has_come(self, watched):
+        path, board, look = watched
+        path.write_bytes(document(-10, -12, issued=NOW.utc + timedelta(minutes=20)))
+        with capture_logs() as logs:
+            look()
+            look()
+        assert (board.newest, len(logs)) == (None, 1)
+        look(timedelta(minutes=16))
         assert (board.newest is not None, board.fault) == (True, "")
 
     def test_one_that_cannot_be_read_is_told(self, watched):
