@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli_words import Directory, Output, OutputAs, complain
+from controller.cli_words import Directory, Output, OutputAs, complain, number
 from controller.commissioning import new_app, probe
 
 _LEASE = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)")
@@ -195,7 +195,10 @@ def set_point(
         str,
         typer.Argument(help="Output of a loop in manual, `offset`, `setpoint`, or a bad point."),
     ],
-    value: Annotated[float, typer.Argument(help="The value, in the point's unit.")],
+    value: Annotated[
+        float,
+        typer.Argument(parser=number, metavar="value", help="The value, in the point's unit."),
+    ],
     *,
     why: Why,
     lease: Lease = "",
@@ -205,7 +208,8 @@ def set_point(
 ) -> None:
     """Set a manual output, shift a curve, give a setpoint, or stand in for a bad sensor.
 
-    `heatd mode STATION setpoint auto` gives the setpoint back to the curve.
+    `heatd mode STATION setpoint auto` gives the setpoint back to the curve, and an offset of 0
+    takes one back.
     """
     lease_s = _lease_s(lease)
     from api.messages import SetRequest

@@ -279,6 +279,13 @@ def showing(tune):
     return {"loops": (replace(VALVE, can_tune=True, tune=tune), PUMP)}
 
 
+@pytest.mark.parametrize("text", ["2K", "nan", "offset", "1,5"])
+def test_a_value_that_is_no_number_says_how_to_write_one(heatd, text):
+    answer = heatd("set", "st-01", "offset", text, *WHY, *AS, "--yes")
+    assert answer.exit_code == 2
+    assert f"`{text}` is no number; write it" in " ".join(answer.stderr.split())
+
+
 class TestTune:
     """The daemon shows what each case says, one after the other, once the command has come."""
 
